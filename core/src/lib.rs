@@ -1,0 +1,16 @@
+//! What every role of Ravenry stands on.
+//!
+//! Layers, one way only: [`rt`], [`wire`], [`proto`] know nothing of each other; the rest of
+//! core stands on them; the roles (`ravenry-mupdate`, `ravenry-proxy`) stand on core.
+//! `wire` and `proto` are pure: bytes in, values out, no socket and no clock.
+
+pub mod auth;
+pub mod config;
+pub mod limits;
+mod lmdb;
+pub mod log;
+pub mod mailboxes;
+pub mod metrics;
+pub mod proto;
+pub mod rt;
+pub mod wire;

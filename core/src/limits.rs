@@ -1,0 +1,1 @@
+//! Every limit of the system, in one place.

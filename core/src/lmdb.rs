@@ -1,0 +1,1 @@
+//! The one call of heed that is unsafe: opening an environment.

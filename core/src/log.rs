@@ -1,0 +1,1 @@
+//! The log: text or JSON on standard error, written off the shards.

@@ -1,0 +1,1 @@
+//! The mailbox list: names, namespaces, ACLs, locations, LMDB tables, LIST.

@@ -1,0 +1,1 @@
+//! Counters a shard publishes.

@@ -1,0 +1,1 @@
+//! Protocols: parsed commands and responses. No I/O, no clock.

@@ -1,0 +1,1 @@
+//! The runtime: a pinned shard per core on io_uring.

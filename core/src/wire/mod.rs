@@ -1,0 +1,1 @@
+//! Framing: lines and literals in any split. No I/O, no clock.

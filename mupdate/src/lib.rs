@@ -1,0 +1,1 @@
+//! MUPDATE (RFC 3656): the client and the follower.

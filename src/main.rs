@@ -1,0 +1,3 @@
+//! The composition root: command line, configuration, start the roles.
+
+fn main() {}
