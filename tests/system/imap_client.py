@@ -135,6 +135,7 @@ class Conversation:
         self.buffer = bytearray()
         self.count = 0
         self.waiting = []
+        self.lenient = False  # takes a reply with any tag
         self.greeting = self.response() if greet else None
 
     def __enter__(self):
@@ -186,7 +187,7 @@ class Conversation:
         until = time.monotonic() + (deadline or self.deadline)
         line = self.line(until)
         tag, _, rest = line.partition(b" ")
-        if tag not in (b"*", b"+") and tag not in self.waiting:
+        if tag not in (b"*", b"+") and tag not in self.waiting and not self.lenient:
             raise Broken(f"a response that nobody asked for: {line[:200]!r}")
         pieces = [line]
         status = rest.split(None, 1)[:1] and rest.split(None, 1)[0].upper() in STATUS
@@ -196,7 +197,8 @@ class Conversation:
         if any(b"\0" in piece for piece in pieces[::2]):
             raise Broken(f"a NUL in a line: {line[:200]!r}")
         if tag not in (b"*", b"+"):
-            self.waiting.remove(tag)
+            if tag in self.waiting:
+                self.waiting.remove(tag)
             if not status:
                 raise Broken(f"a tagged reply without status: {line[:200]!r}")
         return Response(tag, b"".join(pieces))
@@ -287,6 +289,20 @@ class Conversation:
 
     def command(self, *parts):
         return self.finish(self.start(*parts))
+
+    def poke(self, data):
+        """Sends bytes that are no good command, then a NOOP: gives what comes before the NOOP's OK."""
+        self.lenient = True
+        self.count += 1
+        sync = b"sync%d" % self.count
+        self.send(data)
+        self.send(sync + b" NOOP\r\n")
+        got = []
+        while (response := self.response()).tag != sync:
+            got.append(response)
+        self.lenient = False
+        assert response.word == b"OK", response.raw
+        return got
 
     # ------------------------------------------------------------- often used
 
