@@ -58,22 +58,36 @@ pub fn init(format: LogFormat, level: LogLevel) -> Result<LogGuard, LogError> {
         .thread_name("log");
     let (queue, writer) = builder.finish(std::io::stderr());
     let dropped = queue.error_counter();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(queue);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(queue);
     let LogFormat::Text = format;
-    let subscriber = subscriber.with_ansi(false).event_format(Line { clock: wall_clock });
-    subscriber.try_init().map_err(|_| LogError("the log was started already".to_owned()))?;
-    Ok(LogGuard { _writer: writer, dropped })
+    let subscriber = subscriber
+        .with_ansi(false)
+        .event_format(Line { clock: wall_clock });
+    subscriber
+        .try_init()
+        .map_err(|_| LogError("the log was started already".to_owned()))?;
+    Ok(LogGuard {
+        _writer: writer,
+        dropped,
+    })
 }
 
 // Until the clock of `rt` is here.
-#[expect(clippy::disallowed_methods, reason = "the log's own clock until rt has one")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the log's own clock until rt has one"
+)]
 fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
 fn filter(directives: &str) -> Result<EnvFilter, LogError> {
     EnvFilter::try_new(directives).map_err(|error| {
-        LogError(format!("RAVENRY_LOG={directives:?}: {error}; such as info,ravenry_proxy=debug"))
+        LogError(format!(
+            "RAVENRY_LOG={directives:?}: {error}; such as info,ravenry_proxy=debug"
+        ))
     })
 }
 
@@ -111,12 +125,21 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let since = (self.clock)().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = (self.clock)()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         write_time(&mut writer, since.as_secs(), since.subsec_millis())?;
         let metadata = event.metadata();
-        write!(writer, " {:5} {}: ", metadata.level().as_str(), short_target(metadata.target()))?;
+        write!(
+            writer,
+            " {:5} {}: ",
+            metadata.level().as_str(),
+            short_target(metadata.target())
+        )?;
         let mut text = String::new();
-        context.field_format().format_fields(Writer::new(&mut text), event)?;
+        context
+            .field_format()
+            .format_fields(Writer::new(&mut text), event)?;
         write_escaped(&mut writer, &text)?;
         writer.write_char('\n')
     }
@@ -167,10 +190,17 @@ fn write_time(writer: &mut impl fmt::Write, seconds: u64, ms: u32) -> fmt::Resul
     // Months from March on, so that the leap day is the last of a year.
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    write!(writer, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+    write!(
+        writer,
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z"
+    )
 }
 
 #[cfg(test)]
@@ -224,11 +254,16 @@ mod tests {
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(filter("info").unwrap())
             .with_ansi(false)
-            .event_format(Line { clock: || UNIX_EPOCH + Duration::from_millis(1_500) })
+            .event_format(Line {
+                clock: || UNIX_EPOCH + Duration::from_millis(1_500),
+            })
             .with_writer(move || Lines(sender.clone()))
             .finish();
         tracing::subscriber::with_default(subscriber, events);
-        lines.iter().map(|line| String::from_utf8(line).unwrap()).collect()
+        lines
+            .iter()
+            .map(|line| String::from_utf8(line).unwrap())
+            .collect()
     }
 
     #[test]
@@ -240,8 +275,16 @@ mod tests {
             tracing::warn!(target: "ravenry_proxy::session", bytes = 7, "ended");
         });
         assert_eq!(lines.len(), 2);
-        assert_eq!(lines[1], "1970-01-01T00:00:01.500Z WARN  proxy: ended bytes=7\n");
-        assert_eq!(lines[0].matches(|c: char| c.is_control()).count(), 1, "{:?}", lines[0]);
+        assert_eq!(
+            lines[1],
+            "1970-01-01T00:00:01.500Z WARN  proxy: ended bytes=7\n"
+        );
+        assert_eq!(
+            lines[0].matches(|c: char| c.is_control()).count(),
+            1,
+            "{:?}",
+            lines[0]
+        );
         assert!(lines[0].contains("user=eve\\r\\n1970"), "{}", lines[0]);
         assert!(!lines[0].contains('\u{202e}'));
     }
@@ -250,7 +293,11 @@ mod tests {
     fn a_line_has_a_limit() {
         let long = "ä".repeat(limits::LOG_LINE_BYTES_MAX);
         let lines = written(|| tracing::error!("{long}"));
-        assert!(lines[0].len() < limits::LOG_LINE_BYTES_MAX + 100, "{}", lines[0].len());
+        assert!(
+            lines[0].len() < limits::LOG_LINE_BYTES_MAX + 100,
+            "{}",
+            lines[0].len()
+        );
         assert!(lines[0].ends_with("ä …\n"));
     }
 
@@ -258,6 +305,9 @@ mod tests {
     fn filters() {
         assert!(filter("info,ravenry_proxy=debug").is_ok());
         let error = filter("proxy=loud").unwrap_err().to_string();
-        assert!(error.contains("RAVENRY_LOG") && error.contains("such as"), "{error}");
+        assert!(
+            error.contains("RAVENRY_LOG") && error.contains("such as"),
+            "{error}"
+        );
     }
 }

@@ -20,12 +20,18 @@ pub struct Counter(AtomicU64);
 impl Counter {
     /// Adds. Reached through a [`Recorder`] only, so there is one writer.
     pub fn add(&self, n: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_add(n),
+            Ordering::Relaxed,
+        );
     }
 
     /// Takes away, for what counts things that are there now.
     pub fn sub(&self, n: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).saturating_sub(n), Ordering::Relaxed);
+        self.0.store(
+            self.0.load(Ordering::Relaxed).saturating_sub(n),
+            Ordering::Relaxed,
+        );
     }
 
     fn get(&self) -> u64 {
@@ -120,14 +126,20 @@ pub struct Registry {
 impl Registry {
     /// For so many shards.
     pub fn new(shards: usize) -> Self {
-        Self { shards: (0..shards).map(|_| Slot::default()).collect() }
+        Self {
+            shards: (0..shards).map(|_| Slot::default()).collect(),
+        }
     }
 
     /// The one writer of a shard's counters, to be taken on that shard's thread; `None` the second
     /// time, and for a shard there isn't.
     pub fn recorder(&self, shard: usize) -> Option<Recorder> {
         let taken = self.shards.get(shard)?.taken.swap(true, Ordering::Relaxed);
-        (!taken).then(|| Recorder { shards: Arc::clone(&self.shards), shard, _thread: PhantomData })
+        (!taken).then(|| Recorder {
+            shards: Arc::clone(&self.shards),
+            shard,
+            _thread: PhantomData,
+        })
     }
 
     /// The sums over all shards.
@@ -147,8 +159,11 @@ impl Registry {
                     Kind::Gauge => "gauge",
                 };
                 let help = sample.help;
-                write!(text, "# HELP ravenry_{family} {help}\n# TYPE ravenry_{family} {kind}\n")
-                    .expect("invariant: writing to a String can't fail");
+                write!(
+                    text,
+                    "# HELP ravenry_{family} {help}\n# TYPE ravenry_{family} {kind}\n"
+                )
+                .expect("invariant: writing to a String can't fail");
             }
             previous = family;
             writeln!(text, "ravenry_{} {}", sample.name, sample.value)
@@ -187,41 +202,74 @@ mod tests {
         two.sessions.add(40);
         one.sessions_open.add(1);
         one.clone().sessions_open.sub(1);
-        let value = |name| registry.samples().iter().find(|s| s.name == name).unwrap().value;
+        let value = |name| {
+            registry
+                .samples()
+                .iter()
+                .find(|s| s.name == name)
+                .unwrap()
+                .value
+        };
         assert_eq!(value("sessions_total"), 42);
         assert_eq!(value("sessions_open"), 0);
         two.sessions_open.sub(1);
-        assert_eq!(value("sessions_open"), 0, "a gauge doesn't go below nothing");
+        assert_eq!(
+            value("sessions_open"),
+            0,
+            "a gauge doesn't go below nothing"
+        );
     }
 
     #[test]
     fn a_shard_has_one_recorder() {
         let registry = Registry::new(1);
         let first = registry.recorder(0);
-        assert!(first.is_some() && registry.recorder(0).is_none() && registry.recorder(1).is_none());
+        assert!(
+            first.is_some() && registry.recorder(0).is_none() && registry.recorder(1).is_none()
+        );
     }
 
     #[test]
     fn the_text_is_well_formed() {
         let registry = Registry::new(1);
         registry.recorder(0).unwrap().logins_denied.add(3);
-        let other = Sample { name: "tasks", help: "Tasks.", kind: Kind::Gauge, value: 7 };
+        let other = Sample {
+            name: "tasks",
+            help: "Tasks.",
+            kind: Kind::Gauge,
+            value: 7,
+        };
         let text = registry.render(&[other]);
-        assert!(text.contains("ravenry_logins_total{result=\"denied\"} 3\n"), "{text}");
-        assert!(text.ends_with("# TYPE ravenry_tasks gauge\nravenry_tasks 7\n"), "{text}");
+        assert!(
+            text.contains("ravenry_logins_total{result=\"denied\"} 3\n"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("# TYPE ravenry_tasks gauge\nravenry_tasks 7\n"),
+            "{text}"
+        );
         let mut helped = std::collections::BTreeSet::new();
         let mut named = std::collections::BTreeSet::new();
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# HELP ") {
                 let family = rest.split(' ').next().unwrap();
-                assert!(helped.insert(family.to_owned()), "{family} has its help twice");
+                assert!(
+                    helped.insert(family.to_owned()),
+                    "{family} has its help twice"
+                );
             } else if !line.starts_with('#') {
                 let (name, value) = line.rsplit_once(' ').unwrap();
                 assert!(value.parse::<u64>().is_ok(), "{line}");
                 assert!(named.insert(name.to_owned()), "{name} is there twice");
-                assert!(helped.contains(name.split('{').next().unwrap()), "{name} has no help");
+                assert!(
+                    helped.contains(name.split('{').next().unwrap()),
+                    "{name} has no help"
+                );
             }
         }
-        assert!(text.lines().all(|l| l.starts_with("ravenry_") || l.starts_with("# ")));
+        assert!(
+            text.lines()
+                .all(|l| l.starts_with("ravenry_") || l.starts_with("# "))
+        );
     }
 }

@@ -6,11 +6,9 @@
 
 mod passwd;
 mod scheme;
-mod secret;
 
 pub use self::passwd::{Passwd, PasswdError};
 pub use self::scheme::hash_argon2id;
-pub use self::secret::Secret;
 use crate::limits;
 
 /// Whether this can be a user's name: it becomes part of mailbox names and ACLs, of SASL messages
@@ -27,7 +25,10 @@ pub fn check_user_name(name: &[u8]) -> Result<(), &'static str> {
     if name[0] == b'-' {
         return Err("it begins with '-'");
     }
-    if name.iter().any(|b| !b.is_ascii_graphic() || b"/!%*:\"\\".contains(b)) {
+    if name
+        .iter()
+        .any(|b| !b.is_ascii_graphic() || b"/!%*:\"\\".contains(b))
+    {
         return Err("it has a space, a control, an 8-bit or one of / ! % * : \" \\ in it");
     }
     Ok(())

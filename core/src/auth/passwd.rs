@@ -8,9 +8,10 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::check_user_name;
 use super::scheme::Scheme;
-use super::{Secret, check_user_name};
 use crate::limits;
+use crate::proto::sasl::Secret;
 
 /// Users and what the file has for them, sorted by name.
 #[derive(Debug, Default)]
@@ -29,7 +30,10 @@ impl Passwd {
     /// Reads the file. Any line that is wrong is an error: a user who silently can't log in is
     /// worse than a start that fails.
     pub fn load(path: &Path) -> Result<Self, PasswdError> {
-        let error = |problems| PasswdError { path: path.to_path_buf(), problems };
+        let error = |problems| PasswdError {
+            path: path.to_path_buf(),
+            problems,
+        };
         let bytes = read(path).map_err(|why| error(vec![why]))?;
         let bytes = Secret::new(bytes);
         Self::parse(bytes.expose()).map_err(error)
@@ -60,9 +64,14 @@ impl Passwd {
         if !problems.is_empty() {
             problems.sort();
             let shown = problems.iter().take(100);
-            return Err(shown.map(|(line, why)| format!("line {line}: {why}")).collect());
+            return Err(shown
+                .map(|(line, why)| format!("line {line}: {why}"))
+                .collect());
         }
-        let entries = entries.into_iter().map(|(user, scheme, _)| (user, scheme)).collect();
+        let entries = entries
+            .into_iter()
+            .map(|(user, scheme, _)| (user, scheme))
+            .collect();
         Ok(Self { entries })
     }
 
@@ -87,7 +96,8 @@ impl Passwd {
 
     /// Whether this user has this password.
     pub(super) fn verify(&self, user: &[u8], password: &Secret) -> bool {
-        self.entry(user).is_some_and(|(scheme, known)| scheme.verify(password) & known)
+        self.entry(user)
+            .is_some_and(|(scheme, known)| scheme.verify(password) & known)
     }
 
     /// The user's entry, or that of a stand-in, and whether it is the user's. `None`: an empty
@@ -101,16 +111,18 @@ impl Passwd {
     }
 
     fn find(&self, user: &[u8]) -> Result<usize, usize> {
-        self.entries.binary_search_by(|(name, _)| name.as_ref().cmp(user))
+        self.entries
+            .binary_search_by(|(name, _)| name.as_ref().cmp(user))
     }
 }
 
-/// Which entry stands in for a user who isn't there (FNV-1a over the name).
+/// Which entry stands in for a user who isn't there: FNV-1a over the name, its bits stirred once
+/// more so that names that end alike spread.
 fn stand_in(user: &[u8], entries: usize) -> Option<usize> {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = user.iter().fold(0xcbf2_9ce4_8422_2325, step);
-    // The low bits of FNV are its weak ones.
-    usize::try_from((hash >> 32).checked_rem(entries as u64)?).ok()
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    usize::try_from((hash >> 33).checked_rem(entries as u64)?).ok()
 }
 
 fn parse_line(line: &[u8]) -> Result<(Box<[u8]>, Scheme), String> {
@@ -127,7 +139,9 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     let file = std::fs::File::open(path).map_err(|e| format!("can't be opened: {e}"))?;
     let mut bytes = Vec::new();
     let most = limits::PASSWD_FILE_BYTES_MAX;
-    file.take(most + 1).read_to_end(&mut bytes).map_err(|e| format!("can't be read: {e}"))?;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| format!("can't be read: {e}"))?;
     if bytes.len() as u64 > most {
         return Err(format!("is larger than {most} bytes"));
     }
@@ -158,12 +172,13 @@ mod tests {
     fn lines_comments_and_blanks() {
         let users = passwd("# users\n\nbob:{PLAIN}b:c \r\n   \nalice:{PLAIN}a\n#x:{PLAIN}x");
         assert_eq!(users.len(), 2);
-        let right = |user: &str, password: &str| users.verify(user.as_bytes(), &Secret::new(password));
+        let right =
+            |user: &str, password: &str| users.verify(user.as_bytes(), &Secret::from(password));
         assert!(right("alice", "a") && right("bob", "b:c "));
         assert!(!right("alice", "b:c ") && !right("bob", "b:c") && !right("carol", "a"));
         assert!(!right("#x", "x") && !right("", "a") && !right("Alice", "a"));
         assert!(Passwd::parse(b"").unwrap().is_empty());
-        assert!(!Passwd::default().verify(b"alice", &Secret::new("")));
+        assert!(!Passwd::default().verify(b"alice", &Secret::from("")));
     }
 
     #[test]
@@ -171,8 +186,13 @@ mod tests {
         let bad: &[u8] = b"alice:{PLAIN}hunter2\n\nhunter2\n\xff:{PLAIN}x\na b:{PLAIN}hunter2\n\
             bob:hunter2\n:{PLAIN}x\nalice:{PLAIN}hunter2\nc:{SCRAM-SHA-256}x\nd:{PLAIN}a\0b";
         let problems = Passwd::parse(bad).unwrap_err();
-        let lines: Vec<_> = problems.iter().map(|p| p.split(':').next().unwrap()).collect();
-        let wanted = ["line 3", "line 4", "line 5", "line 6", "line 7", "line 8", "line 9", "line 10"];
+        let lines: Vec<_> = problems
+            .iter()
+            .map(|p| p.split(':').next().unwrap())
+            .collect();
+        let wanted = [
+            "line 3", "line 4", "line 5", "line 6", "line 7", "line 8", "line 9", "line 10",
+        ];
         assert_eq!(lines, wanted);
         assert!(problems[5].contains("on line 1 already"));
         assert!(problems[6].contains("not built yet"));
@@ -192,21 +212,38 @@ mod tests {
         }
         let users = passwd(&text);
         let strangers: Vec<_> = (0..1000).map(|i| format!("stranger{i}")).collect();
-        let cheap = strangers.iter().filter(|name| users.is_cheap(name.as_bytes())).count();
-        assert!((400..600).contains(&cheap), "{cheap} of 1000: the mix of the file");
+        let cheap = strangers
+            .iter()
+            .filter(|name| users.is_cheap(name.as_bytes()))
+            .count();
+        assert!(
+            (400..600).contains(&cheap),
+            "{cheap} of 1000: the mix of the file"
+        );
         for name in &strangers {
             assert!(!users.knows(name.as_bytes()));
             let known = users.entry(name.as_bytes()).unwrap().1;
             assert!(!known, "a stand-in's password must not do");
         }
-        let cheap = strangers.iter().find(|name| users.is_cheap(name.as_bytes())).unwrap();
-        assert!(!users.verify(cheap.as_bytes(), &Secret::new("x")), "even its right password");
+        let cheap = strangers
+            .iter()
+            .find(|name| users.is_cheap(name.as_bytes()))
+            .unwrap();
+        assert!(
+            !users.verify(cheap.as_bytes(), &Secret::from("x")),
+            "even its right password"
+        );
     }
 
     #[test]
     fn errors_name_the_file() {
-        let error = Passwd::load(Path::new("/nowhere/users")).unwrap_err().to_string();
-        assert!(error.starts_with("/nowhere/users: can't be opened"), "{error}");
+        let error = Passwd::load(Path::new("/nowhere/users"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("/nowhere/users: can't be opened"),
+            "{error}"
+        );
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "x\ny\n").unwrap();
         let error = Passwd::load(file.path()).unwrap_err().to_string();

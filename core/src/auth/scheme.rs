@@ -12,8 +12,8 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, Version};
 use sha_crypt::{PasswordHashRef, PasswordVerifier, ShaCrypt};
 
-use super::Secret;
 use crate::limits;
+use crate::proto::sasl::Secret;
 
 /// What the file has for a user.
 #[derive(Debug)]
@@ -30,17 +30,21 @@ impl Scheme {
     /// From `{SCHEME}rest`. The error never shows the rest.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let wants = || "wants user:{SCHEME}hash".to_owned();
-        let (name, rest) = text.strip_prefix('{').and_then(|t| t.split_once('}')).ok_or_else(wants)?;
+        let (name, rest) = text
+            .strip_prefix('{')
+            .and_then(|t| t.split_once('}'))
+            .ok_or_else(wants)?;
         if rest.is_empty() {
             return Err(format!("nothing follows {{{name}}}"));
         }
         match name.to_ascii_uppercase().as_str() {
-            "PLAIN" if rest.len() > limits::PASSWORD_BYTES_MAX => {
-                Err(format!("a password longer than {} bytes", limits::PASSWORD_BYTES_MAX))
-            }
-            "PLAIN" => Ok(Self::Plain(Secret::new(rest))),
-            "ARGON2ID" => check_argon2id(rest).map(|()| Self::Argon2id(Secret::new(rest))),
-            "SHA512-CRYPT" => check_sha512(rest).map(|()| Self::Sha512Crypt(Secret::new(rest))),
+            "PLAIN" if rest.len() > limits::PASSWORD_BYTES_MAX => Err(format!(
+                "a password longer than {} bytes",
+                limits::PASSWORD_BYTES_MAX
+            )),
+            "PLAIN" => Ok(Self::Plain(Secret::from(rest))),
+            "ARGON2ID" => check_argon2id(rest).map(|()| Self::Argon2id(Secret::from(rest))),
+            "SHA512-CRYPT" => check_sha512(rest).map(|()| Self::Sha512Crypt(Secret::from(rest))),
             "SCRAM-SHA-256" => Err("not built yet: {SCRAM-SHA-256}".to_owned()),
             _ => Err("unknown scheme: {PLAIN}, {ARGON2ID} and {SHA512-CRYPT} are known".to_owned()),
         }
@@ -92,7 +96,9 @@ fn check_argon2id(text: &str) -> Result<(), String> {
     let params = Params::try_from(&hash).map_err(|_| WANTS)?;
     let (memory, passes) = (limits::ARGON2_KIB_MAX, limits::ARGON2_PASSES_MAX);
     if params.m_cost() > memory || params.t_cost() > passes || params.p_cost() > 64 {
-        return Err(format!("{{ARGON2ID}} may ask for m={memory}, t={passes}, p=64 at most"));
+        return Err(format!(
+            "{{ARGON2ID}} may ask for m={memory}, t={passes}, p=64 at most"
+        ));
     }
     Ok(())
 }
@@ -102,17 +108,28 @@ fn check_sha512(text: &str) -> Result<(), String> {
     let mut fields = text.strip_prefix("$6$").ok_or(WANTS)?.split('$').peekable();
     let rounds = fields.next_if(|field| field.starts_with("rounds="));
     if let Some(rounds) = rounds.and_then(|field| field.strip_prefix("rounds=")) {
-        let (least, most) = (sha_crypt::Params::ROUNDS_MIN, limits::SHA512_CRYPT_ROUNDS_MAX);
-        if !rounds.parse().is_ok_and(|rounds: u32| (least..=most).contains(&rounds)) {
+        let (least, most) = (
+            sha_crypt::Params::ROUNDS_MIN,
+            limits::SHA512_CRYPT_ROUNDS_MAX,
+        );
+        if !rounds
+            .parse()
+            .is_ok_and(|rounds: u32| (least..=most).contains(&rounds))
+        {
             return Err(format!("{{SHA512-CRYPT}} takes {least} to {most} rounds"));
         }
     }
-    let in_alphabet = |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"./".contains(&b));
+    let in_alphabet = |s: &str| {
+        s.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"./".contains(&b))
+    };
     match (fields.next(), fields.next(), fields.next()) {
         (Some(salt), Some(hash), None)
             if salt.len() <= 16 && hash.len() == 86 && in_alphabet(salt) && in_alphabet(hash) =>
         {
-            PasswordHashRef::new(text).map(|_| ()).map_err(|_| WANTS.to_owned())
+            PasswordHashRef::new(text)
+                .map(|_| ())
+                .map_err(|_| WANTS.to_owned())
         }
         _ => Err(WANTS.to_owned()),
     }
@@ -122,7 +139,10 @@ fn check_sha512(text: &str) -> Result<(), String> {
 fn same(stored: &[u8], given: &[u8]) -> bool {
     let mut differ = u8::from(stored.len() != given.len());
     for (i, byte) in given.iter().enumerate() {
-        let other = stored.get(i % stored.len().max(1)).copied().unwrap_or_default();
+        let other = stored
+            .get(i % stored.len().max(1))
+            .copied()
+            .unwrap_or_default();
         differ |= black_box(byte ^ other);
     }
     black_box(differ) == 0
@@ -139,7 +159,9 @@ mod tests {
     const ARGON2ID: &str = "{ARGON2ID}$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
 
     fn verify(entry: &str, password: &str) -> bool {
-        Scheme::parse(entry).unwrap().verify(&Secret::new(password))
+        Scheme::parse(entry)
+            .unwrap()
+            .verify(&Secret::from(password))
     }
 
     #[test]
@@ -155,7 +177,15 @@ mod tests {
 
     #[test]
     fn plain_is_equal_or_not() {
-        for given in ["", "x", "secre", "secrett", "secretsecret", "Secret", "secreT"] {
+        for given in [
+            "",
+            "x",
+            "secre",
+            "secrett",
+            "secretsecret",
+            "Secret",
+            "secreT",
+        ] {
             assert!(!verify("{PLAIN}secret", given), "{given}");
         }
         assert!(!same(b"", b"x") && !same(b"x", b"") && same(b"", b""));
@@ -163,10 +193,13 @@ mod tests {
 
     #[test]
     fn what_was_hashed_verifies() {
-        let one = hash_argon2id(&Secret::new("pässword")).unwrap();
-        let two = hash_argon2id(&Secret::new("pässword")).unwrap();
+        let one = hash_argon2id(&Secret::from("pässword")).unwrap();
+        let two = hash_argon2id(&Secret::from("pässword")).unwrap();
         assert_ne!(one, two, "fresh salts");
-        assert!(one.starts_with("{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
+        assert!(
+            one.starts_with("{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{one}"
+        );
         assert!(verify(&one, "pässword") && !verify(&one, "password"));
     }
 

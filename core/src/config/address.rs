@@ -21,7 +21,9 @@ impl FromStr for Address {
         if text.starts_with('/') {
             return Ok(Self::Unix(PathBuf::from(text)));
         }
-        text.parse().map(Self::Tcp).map_err(|_| "not an address".to_owned())
+        text.parse()
+            .map(Self::Tcp)
+            .map_err(|_| "not an address".to_owned())
     }
 }
 

@@ -39,7 +39,10 @@ impl FromStr for Endpoint {
         if port == 0 || !is_host_name(host) {
             return Err(how());
         }
-        Ok(Self::Name { host: host.to_ascii_lowercase(), port })
+        Ok(Self::Name {
+            host: host.to_ascii_lowercase(),
+            port,
+        })
     }
 }
 
@@ -69,9 +72,10 @@ impl FromStr for HostAddress {
             return Ok(Self { ip, port: None });
         }
         match text.parse::<SocketAddr>() {
-            Ok(whole) if whole.port() > 0 => {
-                Ok(Self { ip: whole.ip(), port: Some(whole.port()) })
-            }
+            Ok(whole) if whole.port() > 0 => Ok(Self {
+                ip: whole.ip(),
+                port: Some(whole.port()),
+            }),
             _ => Err(format!(
                 "wants an IP address such as \"192.0.2.12\" or \"192.0.2.12:143\", not {text:?}"
             )),
@@ -85,7 +89,8 @@ pub(super) fn is_host_name(text: &str) -> bool {
         (1..=63).contains(&l.len())
             && !l.starts_with('-')
             && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && l.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     text.len() <= 253 && text.split('.').all(label)
 }
@@ -97,13 +102,29 @@ mod tests {
     #[test]
     fn endpoints() {
         let name = "Mupdate.Example.org:3905".parse::<Endpoint>().unwrap();
-        assert_eq!(name, Endpoint::Name { host: "mupdate.example.org".into(), port: 3905 });
+        assert_eq!(
+            name,
+            Endpoint::Name {
+                host: "mupdate.example.org".into(),
+                port: 3905
+            }
+        );
         for whole in ["127.0.0.11:3905", "[::1]:3905", "/run/mupdate.sock"] {
             let endpoint = whole.parse::<Endpoint>().unwrap();
             assert!(matches!(endpoint, Endpoint::Address(_)), "{whole}");
             assert_eq!(endpoint.to_string(), whole);
         }
-        for bad in ["", "host", ":1", "host:", "host:0", "host:65536", "a b:1", "::1:3905", "-a:1"] {
+        for bad in [
+            "",
+            "host",
+            ":1",
+            "host:",
+            "host:0",
+            "host:65536",
+            "a b:1",
+            "::1:3905",
+            "-a:1",
+        ] {
             assert!(bad.parse::<Endpoint>().is_err(), "{bad}");
         }
     }
@@ -111,7 +132,10 @@ mod tests {
     #[test]
     fn host_addresses() {
         let host = "192.0.2.12".parse::<HostAddress>().unwrap();
-        assert_eq!((host.ip.to_string().as_str(), host.port), ("192.0.2.12", None));
+        assert_eq!(
+            (host.ip.to_string().as_str(), host.port),
+            ("192.0.2.12", None)
+        );
         assert_eq!("[::1]:99".parse::<HostAddress>().unwrap().port, Some(99));
         assert!("::1".parse::<HostAddress>().is_ok());
         for bad in ["", "backend1", "192.0.2.12:0", "192.0.2.12:x", "/run/x"] {

@@ -30,11 +30,17 @@ pub struct Problem {
 
 impl ConfigError {
     pub(super) fn new(problems: Vec<Problem>) -> Self {
-        Self { file: None, problems }
+        Self {
+            file: None,
+            problems,
+        }
     }
 
     pub(super) fn unreadable(path: &Path, why: &str) -> Self {
-        Self { file: Some(path.to_path_buf()), problems: vec![Problem::nowhere(why.to_owned())] }
+        Self {
+            file: Some(path.to_path_buf()),
+            problems: vec![Problem::nowhere(why.to_owned())],
+        }
     }
 
     pub(super) fn in_file(mut self, path: &Path) -> Self {
@@ -67,7 +73,12 @@ impl std::error::Error for ConfigError {}
 
 impl Problem {
     pub(super) fn nowhere(text: String) -> Self {
-        Self { line: None, column: None, text, excerpt: None }
+        Self {
+            line: None,
+            column: None,
+            text,
+            excerpt: None,
+        }
     }
 
     /// A mistake of the TOML grammar: a place, no excerpt.
@@ -84,7 +95,12 @@ impl Problem {
     /// A mistake in a key or a value that was parsed.
     pub(super) fn at(source: &str, span: Range<usize>, text: String) -> Self {
         let (line, column) = position(source, span.start);
-        Self { line: Some(line), column: Some(column), text, excerpt: excerpt(source, span) }
+        Self {
+            line: Some(line),
+            column: Some(column),
+            text,
+            excerpt: excerpt(source, span),
+        }
     }
 }
 
@@ -97,7 +113,14 @@ impl fmt::Display for Problem {
         if let Some((shown, width)) = &self.excerpt {
             let indent = shown.chars().count() - width;
             write!(f, "\n  {line} | {shown}")?;
-            write!(f, "\n  {:w$} | {:indent$}{:^<width$}", "", "", "", w = digits(line))?;
+            write!(
+                f,
+                "\n  {:w$} | {:indent$}{:^<width$}",
+                "",
+                "",
+                "",
+                w = digits(line)
+            )?;
         }
         Ok(())
     }
@@ -118,10 +141,19 @@ fn position(source: &str, offset: usize) -> (usize, usize) {
 /// The line of a mistake, cut off at its end; `None` where it might show a secret.
 fn excerpt(source: &str, span: Range<usize>) -> Option<(String, usize)> {
     let line_start = source.get(..span.start)?.rfind('\n').map_or(0, |i| i + 1);
-    let line_end = source[span.start..].find('\n').map_or(source.len(), |i| span.start + i);
+    let line_end = source[span.start..]
+        .find('\n')
+        .map_or(source.len(), |i| span.start + i);
     let end = span.end.min(line_end);
-    let shown = source.get(line_start..end)?.trim_end_matches('\r').replace('\t', " ");
-    let width = source.get(span.start..end)?.trim_end_matches('\r').chars().count();
+    let shown = source
+        .get(line_start..end)?
+        .trim_end_matches('\r')
+        .replace('\t', " ");
+    let width = source
+        .get(span.start..end)?
+        .trim_end_matches('\r')
+        .chars()
+        .count();
     let secret = shown.to_ascii_lowercase().contains("pass");
     (!secret && width > 0 && shown.chars().count() <= 160).then_some((shown, width))
 }

@@ -20,8 +20,8 @@ use std::time::Duration;
 pub use self::address::Address;
 pub use self::endpoint::{Endpoint, HostAddress};
 pub use self::error::{ConfigError, Problem};
-use crate::auth::Secret;
 use crate::limits;
+use crate::proto::sasl::Secret;
 
 /// Reads a configuration file. Relative paths in it are relative to its directory.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
@@ -226,7 +226,10 @@ impl Upstream {
                 let address = (known.ip, known.port.unwrap_or(port));
                 Endpoint::Address(Address::Tcp(address.into()))
             }
-            None => Endpoint::Name { host: host.to_owned(), port },
+            None => Endpoint::Name {
+                host: host.to_owned(),
+                port,
+            },
         }
     }
 }
@@ -248,12 +251,16 @@ fn read_file(path: &Path) -> Result<String, String> {
     let file = std::fs::File::open(path).map_err(|e| format!("can't be opened: {e}"))?;
     let mut bytes = Vec::new();
     let most = limits::CONFIG_FILE_BYTES_MAX;
-    file.take(most + 1).read_to_end(&mut bytes).map_err(|e| format!("can't be read: {e}"))?;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| format!("can't be read: {e}"))?;
     if bytes.len() as u64 > most {
         return Err(format!("is larger than {most} bytes: no configuration"));
     }
     String::from_utf8(bytes).map_err(|e| {
-        let line = e.as_bytes()[..e.utf8_error().valid_up_to()].split(|b| *b == b'\n').count();
+        let line = e.as_bytes()[..e.utf8_error().valid_up_to()]
+            .split(|b| *b == b'\n')
+            .count();
         format!("line {line}: not UTF-8")
     })
 }

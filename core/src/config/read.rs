@@ -15,8 +15,8 @@ use super::{
     Address, AdminActions, Auth, Config, ConfigError, Limits, Log, LogFormat, LogLevel,
     MupdateClient, Proxy, Separator, Upstream, value,
 };
-use crate::auth::Secret;
 use crate::limits;
+use crate::proto::sasl::Secret;
 
 /// What the sections share: where relative paths begin, and what is to be told.
 struct Context<'c> {
@@ -26,11 +26,7 @@ struct Context<'c> {
     warnings: Vec<String>,
 }
 
-pub(super) fn config(
-    text: &str,
-    base: &Path,
-    file: Option<&Path>,
-) -> Result<Config, ConfigError> {
+pub(super) fn config(text: &str, base: &Path, file: Option<&Path>) -> Result<Config, ConfigError> {
     // A byte order mark is what some editors put there; offsets are counted after it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let root = DeTable::parse(text).map_err(|error| {
@@ -38,7 +34,11 @@ pub(super) fn config(
         ConfigError::new(vec![Problem::grammar(text, error.span(), error.message())])
     })?;
     let doc = Document::new(text);
-    let mut context = Context { base, file, warnings: Vec::new() };
+    let mut context = Context {
+        base,
+        file,
+        warnings: Vec::new(),
+    };
     let config = root_table(&mut context, doc.root(root.get_ref()));
     doc.into_result()?;
     let mut config = config.expect("invariant: a value that is missing is a problem noted");
@@ -48,21 +48,39 @@ pub(super) fn config(
 
 fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
     let servername = t.require("servername", host_name);
-    let state_dir = t.require("state_dir", value::path).map(|path| context.base.join(path));
+    let state_dir = t
+        .require("state_dir", value::path)
+        .map(|path| context.base.join(path));
     let shards = t.get("shards", value::integer(0..=limits::SHARDS_MAX));
     let admins = t.list("admins", limits::CONFIG_ENTRIES_MAX, value::name);
     let hierarchy_separator = t.get("hierarchy_separator", value::choice(SEPARATORS));
     let alt_namespace = t.get("alt_namespace", value::boolean);
-    if t.get("virtual_domains", value::choice(&[("off", false), ("userid", true)])) == Some(true) {
+    if t.get(
+        "virtual_domains",
+        value::choice(&[("off", false), ("userid", true)]),
+    ) == Some(true)
+    {
         t.unbuilt_value("virtual_domains", "\"userid\"");
     }
-    let list_size = t.get("list_size", value::size(limits::LIST_BYTES_LEAST..=LIST_MOST));
-    let auth = t.table("auth").map(|table| auth(context, table)).unwrap_or_default();
+    let list_size = t.get(
+        "list_size",
+        value::size(limits::LIST_BYTES_LEAST..=LIST_MOST),
+    );
+    let auth = t
+        .table("auth")
+        .map(|table| auth(context, table))
+        .unwrap_or_default();
     t.unbuilt_table("tls", TLS);
-    let limits = t.table("limits").map(|table| limits_table(context, table)).unwrap_or_default();
+    let limits = t
+        .table("limits")
+        .map(|table| limits_table(context, table))
+        .unwrap_or_default();
     let log = t.table("log").map(log).unwrap_or_default();
     let proxy = t.table("proxy").and_then(|table| proxy(context, table));
-    let mupdate = t.table("mupdate").map(|table| mupdate(context, table)).unwrap_or_default();
+    let mupdate = t
+        .table("mupdate")
+        .map(|table| mupdate(context, table))
+        .unwrap_or_default();
     t.unbuilt_table("backend", BACKEND);
     if t.has("proxy") {
         if auth.passwd_file.is_none() && auth.saslauthd.is_none() {
@@ -121,7 +139,9 @@ fn limits_table(context: &mut Context<'_>, mut t: Table<'_>) -> Limits {
     duration("barrier", &mut limits.barrier);
     let mut size = |key, into: &mut usize| {
         let range = limits::LINE_BYTES_LEAST..=limits::COMMAND_BYTES_MOST;
-        let given = t.get(key, value::size(range)).and_then(|n| usize::try_from(n).ok());
+        let given = t
+            .get(key, value::size(range))
+            .and_then(|n| usize::try_from(n).ok());
         *into = given.unwrap_or(*into);
     };
     size("line_size", &mut limits.line_size);
@@ -146,7 +166,10 @@ fn log(mut t: Table<'_>) -> Log {
     }
     let level = t.get("level", value::choice(LEVELS)).unwrap_or_default();
     t.finish();
-    Log { format: LogFormat::Text, level }
+    Log {
+        format: LogFormat::Text,
+        level,
+    }
 }
 
 fn proxy(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Proxy> {
@@ -155,13 +178,20 @@ fn proxy(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Proxy> {
     if let Some(listeners) = &imap {
         check_listeners(context, &t, "imap", listeners);
     }
-    if !["imap", "imaps", "pop3", "pop3s", "lmtp", "sieve"].iter().any(|key| t.has(key)) {
+    if !["imap", "imaps", "pop3", "pop3s", "lmtp", "sieve"]
+        .iter()
+        .any(|key| t.has(key))
+    {
         t.fail("[proxy] listens nowhere: it needs imap = [\"ADDRESS:PORT\"]".to_owned());
     }
     if t.get("referrals", value::boolean) == Some(true) {
         t.unbuilt_value("referrals", "true");
     }
-    let actions = &[("refer", "refer"), ("own", "\"own\""), ("proxy", "\"proxy\"")];
+    let actions = &[
+        ("refer", "refer"),
+        ("own", "\"own\""),
+        ("proxy", "\"proxy\""),
+    ];
     match t.get("admin_actions", value::choice(actions)) {
         None | Some("refer") => {}
         Some(other) => t.unbuilt_value("admin_actions", other),
@@ -172,7 +202,11 @@ fn proxy(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Proxy> {
     }
     let upstream = upstream.and_then(|table| upstream_table(context, table));
     t.finish();
-    Some(Proxy { imap: imap?, admin_actions: AdminActions::Refer, upstream: upstream? })
+    Some(Proxy {
+        imap: imap?,
+        admin_actions: AdminActions::Refer,
+        upstream: upstream?,
+    })
 }
 
 /// No address twice, and a word about those that the world can reach.
@@ -184,7 +218,9 @@ fn check_listeners(context: &mut Context<'_>, t: &Table<'_>, key: &'static str, 
         if all[..i].contains(address) {
             t.fail_key(key, &format!("has {address} twice"));
         }
-        let Address::Tcp(socket) = address else { continue };
+        let Address::Tcp(socket) = address else {
+            continue;
+        };
         if !socket.ip().to_canonical().is_loopback() {
             context.warnings.push(format!(
                 "proxy.{key} = {address} can be reached from other hosts and TLS is not built \
@@ -220,7 +256,10 @@ fn upstream_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Upstrea
         authname: authname?,
         password: password?,
         imap_port: imap_port.unwrap_or(143),
-        hosts: hosts.unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>(),
+        hosts: hosts
+            .unwrap_or_default()
+            .into_iter()
+            .collect::<BTreeMap<_, _>>(),
         pipes: usize::try_from(pipes.unwrap_or(limits::PIPES_DEFAULT)).ok()?,
     })
 }
@@ -247,7 +286,11 @@ fn mupdate(context: &mut Context<'_>, mut t: Table<'_>) -> Mupdate {
         })
     });
     t.unbuilt_table("server", &["role", "listen", "users"]);
-    let found = Mupdate { has_client: t.has("client"), has_server: t.has("server"), client };
+    let found = Mupdate {
+        has_client: t.has("client"),
+        has_server: t.has("server"),
+        client,
+    };
     t.finish();
     found
 }
@@ -255,14 +298,19 @@ fn mupdate(context: &mut Context<'_>, mut t: Table<'_>) -> Mupdate {
 /// `password`, or `password_file` with nothing but the password in it.
 fn password(context: &mut Context<'_>, t: &mut Table<'_>) -> Option<Secret> {
     let inline = t.get("password", value::secret);
-    let path = t.get("password_file", value::path).map(|path| context.base.join(path));
+    let path = t
+        .get("password_file", value::path)
+        .map(|path| context.base.join(path));
     match (t.has("password"), t.has("password_file")) {
         (false, false) => {
             t.fail(format!("{} needs password or password_file", t.path()));
             None
         }
         (true, true) => {
-            t.fail_key("password_file", "and password are both given: one of them is enough");
+            t.fail_key(
+                "password_file",
+                "and password are both given: one of them is enough",
+            );
             None
         }
         (true, false) => {
@@ -302,7 +350,9 @@ impl Context<'_> {
     /// A warning if everybody on this host can read the file. One that isn't there is the
     /// mistake of whoever opens it.
     fn warn_if_open(&mut self, path: &Path, what: &str) {
-        let Ok(metadata) = std::fs::metadata(path) else { return };
+        let Ok(metadata) = std::fs::metadata(path) else {
+            return;
+        };
         if metadata.permissions().mode() & 0o004 != 0 {
             let path = path.display();
             let warning =
@@ -319,7 +369,9 @@ fn host_name(value: &toml::de::DeValue<'_>) -> Result<String, String> {
     if is_host_name(&name) {
         return Ok(name.to_ascii_lowercase());
     }
-    Err(format!("wants a host name such as \"imap.example.org\", not {name:?}"))
+    Err(format!(
+        "wants a host name such as \"imap.example.org\", not {name:?}"
+    ))
 }
 
 const LIST_MOST: u64 = limits::LIST_BYTES_MOST;

@@ -36,21 +36,35 @@ pub(super) struct Table<'t> {
 
 impl<'t> Document<'t> {
     pub(super) fn new(source: &'t str) -> Self {
-        Self { source, problems: RefCell::default(), unbuilt: RefCell::default() }
+        Self {
+            source,
+            problems: RefCell::default(),
+            unbuilt: RefCell::default(),
+        }
     }
 
     pub(super) fn root(&'t self, entries: &'t DeTable<'t>) -> Table<'t> {
-        Table { doc: self, path: String::new(), span: 0..0, entries, known: Vec::new() }
+        Table {
+            doc: self,
+            path: String::new(),
+            span: 0..0,
+            entries,
+            known: Vec::new(),
+        }
     }
 
     /// A mistake in no one place.
     pub(super) fn fail(&self, text: String) {
-        self.problems.borrow_mut().push((usize::MAX, Problem::nowhere(text)));
+        self.problems
+            .borrow_mut()
+            .push((usize::MAX, Problem::nowhere(text)));
     }
 
     fn fail_at(&self, span: Range<usize>, text: String) {
         let start = span.start;
-        self.problems.borrow_mut().push((start, Problem::at(self.source, span, text)));
+        self.problems
+            .borrow_mut()
+            .push((start, Problem::at(self.source, span, text)));
     }
 
     /// The mistakes, in the order of the file; what isn't built yet is one of them.
@@ -67,7 +81,9 @@ impl<'t> Document<'t> {
             return Ok(());
         }
         problems.sort_by_key(|(start, _)| *start);
-        Err(ConfigError::new(problems.into_iter().map(|(_, problem)| problem).collect()))
+        Err(ConfigError::new(
+            problems.into_iter().map(|(_, problem)| problem).collect(),
+        ))
     }
 }
 
@@ -104,12 +120,18 @@ impl<'t> Table<'t> {
         let value = self.entry(key)?;
         let DeValue::Array(items) = value.get_ref() else {
             let found = value::kind(value.get_ref());
-            return self.note(key, value, Err(format!("wants an array, [\"…\"], not {found}")));
+            return self.note(
+                key,
+                value,
+                Err(format!("wants an array, [\"…\"], not {found}")),
+            );
         };
         if items.len() > items_max {
             return self.note(key, value, Err(format!("has more than {items_max} items")));
         }
-        let parsed = items.iter().map(|item| self.note(key, item, parse(item.get_ref())));
+        let parsed = items
+            .iter()
+            .map(|item| self.note(key, item, parse(item.get_ref())));
         all_noted(parsed)
     }
 
@@ -140,7 +162,13 @@ impl<'t> Table<'t> {
             return self.note(key, value, Err(format!("is a table, [{key}], not {found}")));
         };
         let span = self.key_span(key);
-        Some(Table { doc: self.doc, path: self.name(key), span, entries, known: Vec::new() })
+        Some(Table {
+            doc: self.doc,
+            path: self.name(key),
+            span,
+            entries,
+            known: Vec::new(),
+        })
     }
 
     /// Keys whose part isn't built yet.
@@ -158,12 +186,17 @@ impl<'t> Table<'t> {
     }
 
     fn not_built(&self, key: &str, shown: String) {
-        self.doc.unbuilt.borrow_mut().push((self.key_span(key), shown));
+        self.doc
+            .unbuilt
+            .borrow_mut()
+            .push((self.key_span(key), shown));
     }
 
     /// A whole table that isn't built yet: each of its keys, or itself where it is empty.
     pub(super) fn unbuilt_table(&mut self, key: &'static str, keys: &[&'static str]) {
-        let Some(mut table) = self.table(key) else { return };
+        let Some(mut table) = self.table(key) else {
+            return;
+        };
         if table.entries.is_empty() {
             self.not_built(key, self.name(key));
         }
@@ -192,7 +225,8 @@ impl<'t> Table<'t> {
 
     /// A mistake in the value of a key that is there.
     pub(super) fn fail_key(&self, key: &'static str, text: &str) {
-        self.doc.fail_at(self.key_span(key), format!("{} {text}", self.name(key)));
+        self.doc
+            .fail_at(self.key_span(key), format!("{} {text}", self.name(key)));
     }
 
     /// The keys that nobody asked for are unknown.
@@ -223,7 +257,8 @@ impl<'t> Table<'t> {
         match parsed {
             Ok(parsed) => Some(parsed),
             Err(why) => {
-                self.doc.fail_at(value.span(), format!("{} {why}", self.name(key)));
+                self.doc
+                    .fail_at(value.span(), format!("{} {why}", self.name(key)));
                 None
             }
         }
@@ -235,7 +270,11 @@ impl<'t> Table<'t> {
     }
 
     fn name(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 }
 

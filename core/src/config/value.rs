@@ -10,8 +10,8 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::{Address, Endpoint};
-use crate::auth::Secret;
 use crate::limits;
+use crate::proto::sasl::Secret;
 
 type Parsed<T> = Result<T, String>;
 
@@ -26,7 +26,10 @@ pub(super) fn string(value: &DeValue<'_>) -> Parsed<String> {
 pub(super) fn boolean(value: &DeValue<'_>) -> Parsed<bool> {
     match value {
         DeValue::Boolean(b) => Ok(*b),
-        other => Err(format!("wants true or false (without quotes), not {}", kind(other))),
+        other => Err(format!(
+            "wants true or false (without quotes), not {}",
+            kind(other)
+        )),
     }
 }
 
@@ -77,7 +80,10 @@ pub(super) fn listen_address(text: &str) -> Parsed<Address> {
     if text.starts_with('/') {
         return match text.len() {
             ..=limits::UNIX_PATH_BYTES_MAX => Ok(Address::Unix(PathBuf::from(text))),
-            _ => Err(format!("has a path longer than {} bytes", limits::UNIX_PATH_BYTES_MAX)),
+            _ => Err(format!(
+                "has a path longer than {} bytes",
+                limits::UNIX_PATH_BYTES_MAX
+            )),
         };
     }
     match text.parse::<SocketAddr>() {
@@ -121,12 +127,15 @@ pub(super) fn check_secret(bytes: &[u8]) -> Parsed<Secret> {
         return Err("is empty".to_owned());
     }
     if bytes.len() > limits::PASSWORD_BYTES_MAX {
-        return Err(format!("is longer than {} bytes", limits::PASSWORD_BYTES_MAX));
+        return Err(format!(
+            "is longer than {} bytes",
+            limits::PASSWORD_BYTES_MAX
+        ));
     }
     if bytes.iter().any(|b| matches!(b, 0 | b'\r' | b'\n')) {
         return Err("has a NUL or a line break in it".to_owned());
     }
-    Ok(Secret::new(bytes))
+    Ok(Secret::new(bytes.to_vec()))
 }
 
 /// `"2s"`, `"500ms"`, `"5min"`, `"1h"`, or a number of seconds.
@@ -173,7 +182,11 @@ pub(super) fn size(range: RangeInclusive<u64>) -> impl Fn(&DeValue<'_>) -> Parse
         if range.contains(&bytes) {
             return Ok(bytes);
         }
-        Err(format!("wants a size from {} to {}", show(*range.start()), show(*range.end())))
+        Err(format!(
+            "wants a size from {} to {}",
+            show(*range.start()),
+            show(*range.end())
+        ))
     }
 }
 
@@ -191,14 +204,24 @@ fn parse_size(text: &str) -> Option<u64> {
 }
 
 fn split_unit(text: &str) -> Option<(u64, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    Some((text[..end].parse().ok()?, text[end..].trim_start_matches(' ')))
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    Some((
+        text[..end].parse().ok()?,
+        text[end..].trim_start_matches(' '),
+    ))
 }
 
 fn show(bytes: u64) -> String {
     let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let fits = units.iter().find(|(shift, _)| bytes >> shift > 0 && bytes % (1 << shift) == 0);
-    fits.map_or_else(|| format!("{bytes} bytes"), |(shift, u)| format!("{} {u}", bytes >> shift))
+    let fits = units
+        .iter()
+        .find(|(shift, _)| bytes >> shift > 0 && bytes % (1 << shift) == 0);
+    fits.map_or_else(
+        || format!("{bytes} bytes"),
+        |(shift, u)| format!("{} {u}", bytes >> shift),
+    )
 }
 
 /// A value's kind, with an article.
@@ -230,7 +253,16 @@ mod tests {
         assert_eq!(ms("5min"), Ok(300_000));
         assert_eq!(ms("5 min"), Ok(300_000));
         assert_eq!(ms("1h"), Ok(3_600_000));
-        for bad in ["", "s", "2 parsecs", "2m", "-1s", "1.5s", "99999999999999999999s", "25h"] {
+        for bad in [
+            "",
+            "s",
+            "2 parsecs",
+            "2m",
+            "-1s",
+            "1.5s",
+            "99999999999999999999s",
+            "25h",
+        ] {
             assert!(ms(bad).is_err(), "{bad}");
         }
         assert!(ms("0s").is_err() && ms("99ms").is_err() && ms("100ms").is_ok());
@@ -243,7 +275,15 @@ mod tests {
         assert_eq!(bytes("64 GiB"), Ok(64 << 30));
         assert_eq!(bytes("1KiB"), Ok(1024));
         assert_eq!(bytes("17"), Ok(17));
-        for bad in ["64 GB", "x", "", "GiB", "-1 KiB", "18446744073709551615 TiB", "0"] {
+        for bad in [
+            "64 GB",
+            "x",
+            "",
+            "GiB",
+            "-1 KiB",
+            "18446744073709551615 TiB",
+            "0",
+        ] {
             assert!(bytes(bad).is_err(), "{bad}");
         }
         let why = size(16 << 20..=1 << 40)(&text("1 KiB")).unwrap_err();
