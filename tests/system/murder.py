@@ -161,8 +161,8 @@ class Frontend:
         return done.stdout
 
     def stat(self, name):
-        """A counter of `ravenry ctl stats`, summed over the shards."""
-        found = re.findall(rf"^\w*{name}(?:\{{[^}}]*\}})?\s+(\d+)$", self.ctl("stats"), re.M)
+        """A counter of `ravenry ctl stats`, by its name and labels."""
+        found = re.findall(rf"^\w*{re.escape(name)}\s+(\d+)$", self.ctl("stats"), re.M)
         assert found, f"no {name} in ctl stats"
         return sum(map(int, found))
 
