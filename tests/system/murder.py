@@ -110,6 +110,8 @@ password = "mupdatepw"
 class Frontend:
     """One `ravenry serve` with a directory, an address and a log of its own."""
 
+    binary = BINARY
+
     def __init__(self, murder, users, last=42, top="", auth='passwd_file = "users"', account="frontend2", **replace):
         self.name = f"frontend{last - 40}"
         self.address = (f"{murder.net}.{last}", IMAP)
