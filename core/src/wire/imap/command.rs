@@ -1,0 +1,357 @@
+//! One whole client command, gathered in the caller's buffer (RFC 3501 section 2.2.1).
+//!
+//! How to drive it: call [`CommandFramer::next`] with the buffer that starts at the command's first
+//! byte; after [`CommandEvent::NeedMore`] append bytes and call again. Every other event says how
+//! many bytes to take from the buffer's front, and the next call's buffer starts behind them
+//! (`Continue` takes none). A line outside of commands (a SASL response, DONE) is read with
+//! [`CommandFramer::next_line`]: one framer sees all that a client sends, so it stays in step.
+//!
+//! Invariants: a command is reported once, as `Complete`, `Stream` … `Complete`, or `Bad`; what is
+//! left of a bad one comes as `Discard`; no more than `command_bytes_max` bytes are ever gathered.
+
+use std::fmt;
+use std::ops::Range;
+
+use super::line::{BadLine, Discard, Line, LineError, LineScanner, Scanned};
+use super::marker::Literal;
+
+/// The longest tag that is given back in an answer.
+const TAG_BYTES_MAX: usize = 128;
+
+/// What a client may send.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandLimits {
+    /// One line, without its CRLF.
+    pub line_bytes_max: usize,
+    /// A gathered command: lines and literals.
+    pub command_bytes_max: usize,
+    /// What is read and thrown away of one bad command, before the connection is given up.
+    pub discard_bytes_max: u64,
+}
+
+/// What a client's bytes have come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandEvent {
+    /// The buffer holds no whole command yet.
+    NeedMore,
+    /// A synchronizing literal that fits follows: send a continuation request. Once a literal.
+    Continue,
+    /// `buf[..len]` is a whole command, or the end of one that was streamed.
+    Complete {
+        /// Bytes to take.
+        len: usize,
+    },
+    /// `buf[..len]` is an APPEND up to and with the line that announces a message, which isn't
+    /// gathered. Take `len` bytes, let the literal pass and call [`CommandFramer::resume`], or call
+    /// [`CommandFramer::refuse`].
+    Stream {
+        /// Bytes to take.
+        len: usize,
+        /// The message; its marker ends `buf[..len - 2]`.
+        literal: Literal,
+    },
+    /// A command that is refused: answer BAD.
+    Bad(BadCommand),
+    /// More of a bad command: drop it without an answer.
+    Discard {
+        /// Bytes to drop from the buffer.
+        consume: usize,
+        /// Bytes to drop behind those, in the buffer or yet to come.
+        skip: u64,
+    },
+}
+
+/// A command that can't be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadCommand {
+    /// Where the tag is, if there is one that can be given back; else answer with `*`. `None` as
+    /// well for the rest of a streamed command, whose tag has gone by.
+    pub tag: Option<Range<usize>>,
+    /// Why.
+    pub why: CommandError,
+    /// Bytes to drop from the buffer.
+    pub consume: usize,
+    /// Bytes to drop behind those, in the buffer or yet to come: a literal that nobody asked for.
+    pub skip: u64,
+    /// Where the next command begins can't be told: close the connection.
+    pub fatal: bool,
+}
+
+/// Why a command can't be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandError {
+    /// One of its lines is bad.
+    Line(LineError),
+    /// Its literals don't fit.
+    TooLarge,
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(error) => error.fmt(f),
+            Self::TooLarge => f.write_str("Command too large"),
+        }
+    }
+}
+
+/// Where the framer is in a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expect {
+    /// A line that starts at `start`.
+    Line,
+    /// The rest of a literal that ends here.
+    LiteralEnd(usize),
+    /// `resume` or `refuse`.
+    Verdict(Literal),
+}
+
+/// Finds commands, one after the other.
+#[derive(Clone, Debug)]
+pub struct CommandFramer {
+    limits: CommandLimits,
+    scanner: LineScanner,
+    expect: Expect,
+    /// Where the current line starts in the buffer; what is before it is gathered.
+    start: usize,
+    /// The command is an APPEND.
+    append: bool,
+    /// A message of this command has gone by.
+    resumed: bool,
+    /// How much of a bad command has been dropped.
+    discarded: u64,
+}
+
+impl CommandFramer {
+    /// A framer at the start of a connection.
+    #[must_use]
+    pub fn new(limits: CommandLimits) -> Self {
+        let max = limits.line_bytes_max.min(limits.command_bytes_max);
+        Self {
+            limits,
+            scanner: LineScanner::new(max),
+            expect: Expect::Line,
+            start: 0,
+            append: false,
+            resumed: false,
+            discarded: 0,
+        }
+    }
+
+    /// Looks on for the end of the command at the start of `buf`.
+    pub fn next(&mut self, buf: &[u8]) -> CommandEvent {
+        match self.expect {
+            Expect::Verdict(_) => {
+                debug_assert!(false, "resume() or refuse() comes first");
+                return CommandEvent::NeedMore;
+            }
+            Expect::LiteralEnd(end) if buf.len() < end => return CommandEvent::NeedMore,
+            Expect::LiteralEnd(end) => self.line_starts_at(end),
+            Expect::Line => {}
+        }
+        loop {
+            let line = match self.scanner.next(&buf[self.start..]) {
+                Scanned::NeedMore => return CommandEvent::NeedMore,
+                Scanned::Discard(discard) => return self.discard(discard),
+                Scanned::Bad(bad) => return self.bad_line(buf, bad),
+                Scanned::Line(line) => line,
+            };
+            if let Some(event) = self.take_line(buf, line) {
+                return event;
+            }
+            // A non-synchronizing literal, which may lie in the buffer already.
+            match self.expect {
+                Expect::LiteralEnd(end) if buf.len() >= end => self.line_starts_at(end),
+                _ => return CommandEvent::NeedMore,
+            }
+        }
+    }
+
+    /// Looks for a line that is no command: a SASL response, DONE. Only between commands. The line
+    /// comes as `Complete`; a brace at its end means nothing.
+    pub fn next_line(&mut self, buf: &[u8]) -> CommandEvent {
+        debug_assert!(
+            self.start == 0 && self.expect == Expect::Line,
+            "only between commands"
+        );
+        match self.scanner.next_plain(buf) {
+            Scanned::NeedMore => CommandEvent::NeedMore,
+            Scanned::Discard(discard) => self.discard(discard),
+            Scanned::Bad(bad) => match self.bad_line(buf, bad) {
+                // The line has no tag: its first word is data, perhaps a secret.
+                CommandEvent::Bad(bad) => CommandEvent::Bad(BadCommand { tag: None, ..bad }),
+                event => event,
+            },
+            Scanned::Line(line) => self.complete(line.len),
+        }
+    }
+
+    /// The streamed literal has gone by; the buffer starts behind it.
+    pub fn resume(&mut self) {
+        debug_assert!(
+            matches!(self.expect, Expect::Verdict(_)),
+            "nothing was streamed"
+        );
+        self.expect = Expect::Line;
+        self.resumed = true;
+    }
+
+    /// The literal just announced is refused (and the client told so). Returns how many bytes come
+    /// nevertheless, for the caller to drop; what is left of the command then comes as `Discard`.
+    #[must_use]
+    pub fn refuse(&mut self) -> u64 {
+        let Expect::Verdict(literal) = self.expect else {
+            debug_assert!(false, "nothing was streamed");
+            return 0;
+        };
+        self.reset();
+        if !literal.non_sync {
+            return 0;
+        }
+        self.scanner.discard_line();
+        literal.size
+    }
+
+    /// What `line` means for the command; `None` where a non-synchronizing literal is to be gathered.
+    fn take_line(&mut self, buf: &[u8], line: Line) -> Option<CommandEvent> {
+        let len = self.start + line.len;
+        let Some(literal) = line.literal else {
+            return Some(self.complete(len));
+        };
+        let mut mailbox = false;
+        if self.start == 0 && !self.resumed {
+            let arguments = append_arguments(&buf[..line.marker]);
+            self.append = arguments.is_some();
+            mailbox = arguments.is_some_and(|bytes| bytes.iter().all(|byte| *byte == b' '));
+        }
+        if self.append && !mailbox {
+            self.line_starts_at(0);
+            self.expect = Expect::Verdict(literal);
+            return Some(CommandEvent::Stream { len, literal });
+        }
+        let room = self.limits.command_bytes_max.saturating_sub(len);
+        match usize::try_from(literal.size) {
+            Ok(size) if size <= room => {
+                self.expect = Expect::LiteralEnd(len + size);
+                (!literal.non_sync).then_some(CommandEvent::Continue)
+            }
+            _ => Some(self.refuse_literal(buf, len, literal)),
+        }
+    }
+
+    fn line_starts_at(&mut self, start: usize) {
+        self.expect = Expect::Line;
+        self.start = start;
+        let room = self.limits.command_bytes_max.saturating_sub(start);
+        self.scanner.set_max(self.limits.line_bytes_max.min(room));
+    }
+
+    /// The command is over.
+    fn complete(&mut self, len: usize) -> CommandEvent {
+        self.reset();
+        CommandEvent::Complete { len }
+    }
+
+    fn reset(&mut self) {
+        self.line_starts_at(0);
+        self.append = false;
+        self.resumed = false;
+        self.discarded = 0;
+    }
+
+    /// A literal too large to be gathered: who waits for leave is in step with the answer; who
+    /// doesn't has his bytes dropped, if that is a matter of reasonable time.
+    fn refuse_literal(&mut self, buf: &[u8], consume: usize, literal: Literal) -> CommandEvent {
+        let tag = self.tag(buf);
+        self.reset();
+        let mut bad = BadCommand {
+            tag,
+            why: CommandError::TooLarge,
+            consume,
+            skip: 0,
+            fatal: false,
+        };
+        if literal.non_sync {
+            bad.skip = literal.size;
+            bad.fatal = !self.may_discard(literal.size);
+            self.scanner.discard_line();
+        }
+        CommandEvent::Bad(bad)
+    }
+
+    fn bad_line(&mut self, buf: &[u8], bad: BadLine) -> CommandEvent {
+        let tag = self.tag(buf);
+        let consume = self.start + bad.consume;
+        self.reset();
+        let fatal = bad.why == LineError::LiteralTooLarge { non_sync: true };
+        CommandEvent::Bad(BadCommand {
+            tag,
+            why: CommandError::Line(bad.why),
+            consume,
+            skip: 0,
+            fatal,
+        })
+    }
+
+    /// More of a bad command: its line's rest and, with that, literals that come unasked.
+    fn discard(&mut self, discard: Discard) -> CommandEvent {
+        let consume = discard.consume;
+        let skip = discard
+            .literal
+            .filter(|literal| literal.non_sync)
+            .map(|literal| literal.size);
+        let sum = (consume as u64).saturating_add(skip.unwrap_or(0));
+        if !self.may_discard(sum) {
+            let why = CommandError::TooLarge;
+            return CommandEvent::Bad(BadCommand {
+                tag: None,
+                why,
+                consume,
+                skip: 0,
+                fatal: true,
+            });
+        }
+        match skip {
+            Some(_) => self.scanner.discard_line(),
+            None if discard.ended => self.reset(),
+            None => {}
+        }
+        CommandEvent::Discard {
+            consume,
+            skip: skip.unwrap_or(0),
+        }
+    }
+
+    fn may_discard(&mut self, bytes: u64) -> bool {
+        self.discarded = self.discarded.saturating_add(bytes);
+        self.discarded <= self.limits.discard_bytes_max
+    }
+
+    /// The tag at the start of the command, if it can be given back.
+    fn tag(&self, buf: &[u8]) -> Option<Range<usize>> {
+        if self.resumed {
+            return None;
+        }
+        // No further than a line may reach: what lies behind a bad one depends on the split.
+        let limit = self
+            .limits
+            .line_bytes_max
+            .min(self.limits.command_bytes_max);
+        let window = &buf[..buf.len().min(limit).min(TAG_BYTES_MAX + 1)];
+        let end = memchr::memchr(b' ', window)?;
+        (end > 0 && window[..end].iter().copied().all(is_tag_char)).then_some(0..end)
+    }
+}
+
+/// ASTRING-CHAR but `+` (RFC 3501 section 9, `tag`).
+fn is_tag_char(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"(){%*\"\\+".contains(&byte)
+}
+
+/// What follows `tag SP "APPEND"` in a command's first line.
+fn append_arguments(text: &[u8]) -> Option<&[u8]> {
+    let verb = memchr::memchr(b' ', text)? + 1;
+    let name = text.get(verb..verb + "APPEND".len())?;
+    let arguments = &text[verb + "APPEND".len()..];
+    (name.eq_ignore_ascii_case(b"APPEND") && arguments.first() == Some(&b' ')).then_some(arguments)
+}

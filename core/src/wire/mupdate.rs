@@ -1,0 +1,76 @@
+//! The bounds of MUPDATE responses: lines and literals, gathered whole (RFC 3656 section 2.2).
+//!
+//! MUPDATE's literals `{n}` and `{n+}` look like IMAP's and are never waited for by a server. A
+//! response is small (a name, a location, an ACL), so it is gathered. A line that is bad, or a
+//! response over the limit, is an error after which the connection can only be closed.
+
+use std::fmt;
+
+use super::imap::{Line, LineError, LineScanner, Scanned};
+
+/// Why a server's bytes can't be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameError {
+    /// A line is bad.
+    Line(LineError),
+    /// A response is larger than the limit.
+    TooLarge,
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(error) => error.fmt(f),
+            Self::TooLarge => f.write_str("response too large"),
+        }
+    }
+}
+
+impl std::error::Error for FrameError {}
+
+/// Finds responses, one after the other, in a growing buffer that the caller owns.
+#[derive(Clone, Debug)]
+pub struct ResponseFramer {
+    scanner: LineScanner,
+    bytes_max: usize,
+    /// Where the current line starts; what is before it is gathered. Beyond the buffer's end while
+    /// a literal is on its way.
+    start: usize,
+}
+
+impl ResponseFramer {
+    /// A framer for responses of at most `bytes_max` bytes with their literals.
+    #[must_use]
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            scanner: LineScanner::new(bytes_max),
+            bytes_max,
+            start: 0,
+        }
+    }
+
+    /// Looks on for the end of the response at the start of `buf`: its length, or `None` if it
+    /// isn't whole yet. The buffer of the next call starts behind the response.
+    ///
+    /// # Errors
+    /// The connection is to be closed; the framer isn't used again.
+    pub fn next(&mut self, buf: &[u8]) -> Result<Option<usize>, FrameError> {
+        while let Some(rest) = buf.get(self.start..) {
+            let Line { len, literal, .. } = match self.scanner.next(rest) {
+                Scanned::Line(line) => line,
+                Scanned::NeedMore => return Ok(None),
+                Scanned::Bad(bad) => return Err(FrameError::Line(bad.why)),
+                Scanned::Discard(_) => return Err(FrameError::TooLarge),
+            };
+            let end = self.start + len;
+            let size = literal.map_or(Some(0), |literal| usize::try_from(literal.size).ok());
+            let size = size.filter(|size| *size <= self.bytes_max.saturating_sub(end));
+            self.start = end + size.ok_or(FrameError::TooLarge)?;
+            if literal.is_none() {
+                self.start = 0;
+                return Ok(Some(end));
+            }
+        }
+        Ok(None)
+    }
+}
