@@ -25,13 +25,18 @@ pub enum BarrierError {
 }
 
 impl BarrierError {
-    pub(crate) const CROWDED: Self =
-        Self::Unavailable { why: "too many wait for the MUPDATE master" };
-    const ENDED: Self = Self::Unavailable { why: "the follower has ended" };
+    pub(crate) const CROWDED: Self = Self::Unavailable {
+        why: "too many wait for the MUPDATE master",
+    };
+    const ENDED: Self = Self::Unavailable {
+        why: "the follower has ended",
+    };
 
     /// What a deadline that passed means in `state`.
     pub(crate) fn late(state: FollowerState) -> Self {
-        state.trouble().map_or(Self::TimedOut, |why| Self::Unavailable { why })
+        state
+            .trouble()
+            .map_or(Self::TimedOut, |why| Self::Unavailable { why })
     }
 }
 
@@ -65,7 +70,13 @@ pub struct Barrier {
 /// The two ends.
 pub(crate) fn pair(published: Arc<Published>) -> (Barrier, channel::Receiver<Request>) {
     let (requests, receiver) = channel::channel(REQUESTS_MAX);
-    (Barrier { requests, published }, receiver)
+    (
+        Barrier {
+            requests,
+            published,
+        },
+        receiver,
+    )
 }
 
 impl Barrier {
@@ -93,8 +104,8 @@ impl Barrier {
         let (reply, answer) = channel::oneshot();
         if let Err(refused) = self.requests.try_send(Request { deadline, reply }) {
             return Err(match refused {
-                channel::TrySendError::Full(_) => BarrierError::CROWDED,
-                channel::TrySendError::Closed(_) => BarrierError::ENDED,
+                channel::SendError::Full(_) => BarrierError::CROWDED,
+                channel::SendError::Closed(_) => BarrierError::ENDED,
             });
         }
         // The follower answers at the deadline as well; its core may be busy with a commit.

@@ -29,7 +29,12 @@ pub(crate) struct Barriers<R> {
 
 impl<R> Barriers<R> {
     pub(crate) fn new(count_max: usize) -> Self {
-        Self { flying: Vec::new(), queued: Vec::new(), earliest: None, count_max }
+        Self {
+            flying: Vec::new(),
+            queued: Vec::new(),
+            earliest: None,
+            count_max,
+        }
     }
 
     /// Lets `reply` wait for a NOOP that is yet to be sent; gives it back when too many wait.
@@ -37,7 +42,10 @@ impl<R> Barriers<R> {
         if self.flying.len() + self.queued.len() >= self.count_max {
             return Err(reply);
         }
-        self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+        self.earliest = Some(
+            self.earliest
+                .map_or(deadline, |earliest| earliest.min(deadline)),
+        );
         self.queued.push(Waiter { reply, deadline });
         Ok(())
     }
@@ -84,7 +92,12 @@ impl<R> Barriers<R> {
                 }
             }
         }
-        self.earliest = self.flying.iter().chain(&self.queued).map(|waiter| waiter.deadline).min();
+        self.earliest = self
+            .flying
+            .iter()
+            .chain(&self.queued)
+            .map(|waiter| waiter.deadline)
+            .min();
         expired
     }
 

@@ -24,7 +24,12 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn new(limits: BatchLimits) -> Self {
-        Self { changes: Vec::new(), bytes: 0, limits, refused: 0 }
+        Self {
+            changes: Vec::new(),
+            bytes: 0,
+            limits,
+            refused: 0,
+        }
     }
 
     pub(crate) fn changes(&self) -> &[Change] {
@@ -79,11 +84,18 @@ impl Batch {
         self.changes.push(match response {
             Response::Mailbox { location, acl, .. } => {
                 self.bytes += location.len() + acl.len();
-                Change::Active { name, location: Location::parse(location), acl: Acl::new(acl) }
+                Change::Active {
+                    name,
+                    location: Location::parse(location),
+                    acl: Acl::new(acl),
+                }
             }
             Response::Reserve { location, .. } => {
                 self.bytes += location.len();
-                Change::Reserved { name, location: Location::parse(location) }
+                Change::Reserved {
+                    name,
+                    location: Location::parse(location),
+                }
             }
             _ => Change::Deleted { name },
         });

@@ -40,7 +40,9 @@ impl Fault {
             Self::Resolve(_) | Self::Connect(_) => AwayReason::Unreachable,
             Self::Closed | Self::Broken(_) | Self::Bye(_) => AwayReason::Closed,
             Self::Silent { .. } => AwayReason::Silent,
-            Self::LoginRefused(_) | Self::Credentials(_) | Self::NoPlain => AwayReason::LoginRefused,
+            Self::LoginRefused(_) | Self::Credentials(_) | Self::NoPlain => {
+                AwayReason::LoginRefused
+            }
             Self::Protocol(_) => AwayReason::Protocol,
             Self::List(_) => AwayReason::List,
         }
@@ -110,7 +112,10 @@ mod tests {
 
     #[test]
     fn what_a_peer_says_cannot_forge_a_log_line() {
-        assert_eq!(excerpt(b"no\r\nERROR all is lost\x1b[2J"), r"no\r\nERROR all is lost\x1b[2J");
+        assert_eq!(
+            excerpt(b"no\r\nERROR all is lost\x1b[2J"),
+            r"no\r\nERROR all is lost\x1b[2J"
+        );
         assert_eq!(excerpt(&[b'x'; 200]).len(), 200);
         assert!(excerpt(&[b'x'; 201]).ends_with('…'));
     }

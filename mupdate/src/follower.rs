@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use ravenry_core::mailboxes::{ListError, ListReader, ListWriter, SyncToken};
+use ravenry_core::mailboxes::{ListReader, ListWriter, SyncToken};
 use ravenry_core::proto::sasl::{Plain, Secret};
 use ravenry_core::rt::{self, Either, Instant, Stream, channel};
 
@@ -83,7 +83,7 @@ pub struct Follower {
     machine: Machine<Reply>,
     requests: channel::Receiver<Request>,
     /// Keeps the channel of requests open when no shard has a handle.
-    handle: Barrier,
+    _handle: Barrier,
     published: Arc<Published>,
     backoff: Backoff,
     buffer: Box<[u8]>,
@@ -98,8 +98,9 @@ pub fn follower(
     writer: ListWriter,
     reader: ListReader,
 ) -> (Follower, Barrier) {
-    let sequence = reader.sequence();
-    let published = Arc::new(Published::new(reader.count(), sequence));
+    // If the list can't be read, the first sync will say so.
+    let sequence = reader.sequence().unwrap_or_default();
+    let published = Arc::new(Published::new(reader.count().unwrap_or_default(), sequence));
     let (handle, requests) = barrier::pair(Arc::clone(&published));
     let settings = Settings {
         login: Plain {
@@ -109,7 +110,10 @@ pub fn follower(
         },
         noop_every: config.noop_every,
         answer_within: config.answer_within,
-        batch: BatchLimits { count_max: BATCH_COUNT_MAX, bytes_max: BATCH_BYTES_MAX },
+        batch: BatchLimits {
+            count_max: BATCH_COUNT_MAX,
+            bytes_max: BATCH_BYTES_MAX,
+        },
         barriers_max: BARRIERS_MAX,
     };
     let follower = Follower {
@@ -120,7 +124,7 @@ pub fn follower(
         reader,
         machine: Machine::new(settings, sequence, rt::now()),
         requests,
-        handle: handle.clone(),
+        _handle: handle.clone(),
         published,
         backoff: Backoff::new(config.backoff_min, config.backoff_max),
         buffer: vec![0; READ_BYTES_MAX].into_boxed_slice(),
@@ -147,7 +151,8 @@ impl Follower {
                 Ok(never) => match never {},
             };
             self.machine.disconnected();
-            self.published.set_state(FollowerState::Away(fault.reason()));
+            self.published
+                .set_state(FollowerState::Away(fault.reason()));
             if fault.lasts() {
                 self.backoff.be_slow();
             }
@@ -212,28 +217,36 @@ impl Follower {
         let sequence = self.writer.apply(changes, sync).map_err(Fault::List)?;
         self.published.changes.fetch_add(count, Relaxed);
         self.machine.applied(sequence, rt::now());
-        self.publish_list(sequence);
-        Ok(())
+        self.publish_list(sequence)
     }
 
     fn end_sync(&mut self, sync: Option<SyncToken>) -> Result<(), Fault> {
         let sync = sync.expect("invariant: a connection has one sync, and it ends once");
         let removed = self.writer.end_sync(sync).map_err(Fault::List)?;
-        let sequence = self.reader.sequence();
+        let sequence = self.reader.sequence().map_err(Fault::List)?;
         self.machine.synced(sequence, rt::now());
         self.backoff.reset();
         self.told = None;
         self.published.resyncs.fetch_add(1, Relaxed);
-        self.publish_list(sequence);
-        let names = self.reader.count();
-        tracing::info!(names, removed, sequence, "the mailbox list is in step with the master");
+        self.publish_list(sequence)?;
+        let names = self.published.names.load(Relaxed);
+        tracing::info!(
+            names,
+            ?removed,
+            sequence,
+            "the mailbox list is in step with the master"
+        );
         Ok(())
     }
 
-    fn publish_list(&self, sequence: u64) {
+    fn publish_list(&self, sequence: u64) -> Result<(), Fault> {
+        let names = self.reader.count().map_err(Fault::List)?;
+        self.published.names.store(names, Relaxed);
         self.published.sequence.store(sequence, Relaxed);
-        self.published.names.store(self.reader.count(), Relaxed);
-        self.published.changes_refused.store(self.machine.batch().refused(), Relaxed);
+        self.published
+            .changes_refused
+            .store(self.machine.batch().refused(), Relaxed);
+        Ok(())
     }
 
     /// Sends what the machine has to say. A command is a few bytes: where they don't fit, the
@@ -254,7 +267,9 @@ impl Follower {
         match sent {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Fault::Broken(error)),
-            Err(_elapsed) => Err(Fault::Silent { awaited: "room for a command" }),
+            Err(_elapsed) => Err(Fault::Silent {
+                awaited: "room for a command",
+            }),
         }
     }
 
@@ -288,10 +303,11 @@ impl Follower {
 
     /// Lets the other tasks of this core run, and takes the requests that have come.
     async fn breathe(&mut self) {
+        rt::yield_now().await;
         for _ in 0..REQUESTS_AT_ONCE_MAX {
-            match rt::select(self.requests.recv(), rt::yield_now()).await {
-                Either::Left(request) => self.ask(request),
-                Either::Right(()) => return,
+            match self.requests.try_recv() {
+                None => return,
+                request => self.ask(request),
             }
         }
     }
@@ -339,7 +355,8 @@ impl Follower {
 impl Drop for Follower {
     /// Also where the task panics: what shards read then is true.
     fn drop(&mut self) {
-        self.published.set_state(FollowerState::Away(AwayReason::NotRunning));
+        self.published
+            .set_state(FollowerState::Away(AwayReason::NotRunning));
     }
 }
 

@@ -58,7 +58,10 @@ impl FromStr for Master {
         if host.is_empty() || !host.bytes().all(legal) {
             return Err(NoMaster);
         }
-        Ok(Self::Named { host: host.to_owned(), port })
+        Ok(Self::Named {
+            host: host.to_owned(),
+            port,
+        })
     }
 }
 
@@ -76,7 +79,8 @@ enum Place {
     Named {
         host: String,
         port: u16,
-        resolver: Pool,
+        /// `None` if the system gave no thread.
+        resolver: Option<Pool>,
     },
 }
 
@@ -85,7 +89,12 @@ impl Connector {
         let place = match master {
             Master::At(address) => Place::At(address),
             Master::Named { host, port } => {
-                Place::Named { host, port, resolver: Pool::new("mupdate-resolver", 1, 1) }
+                let resolver = Pool::new("mupdate-resolver", 1, 1).ok();
+                Place::Named {
+                    host,
+                    port,
+                    resolver,
+                }
             }
         };
         Self { place, within }
@@ -112,7 +121,14 @@ impl Connector {
     async fn addresses(&self) -> Result<Vec<Address>, Fault> {
         let (host, port, resolver) = match &self.place {
             Place::At(address) => return Ok(vec![address.clone()]),
-            Place::Named { host, port, resolver } => (host.clone(), *port, resolver),
+            Place::Named {
+                host,
+                port,
+                resolver: Some(resolver),
+            } => (host.clone(), *port, resolver),
+            Place::Named { resolver: None, .. } => {
+                return Err(Fault::Resolve("no thread could be started for it".into()));
+            }
         };
         let resolve = move || {
             let found = (host.as_str(), port).to_socket_addrs();
@@ -122,7 +138,9 @@ impl Connector {
             Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
             Ok(Ok(_)) => Err(Fault::Resolve("it has no address".into())),
             Ok(Err(error)) => Err(Fault::Resolve(error.to_string())),
-            Err(_busy) => Err(Fault::Resolve("the resolver still works on the last try".into())),
+            Err(_busy) => Err(Fault::Resolve(
+                "the resolver still works on the last try".into(),
+            )),
         }
     }
 }
@@ -136,9 +154,20 @@ mod tests {
         for text in ["127.0.0.11:3905", "[::1]:3905", "/run/mupdate"] {
             assert!(matches!(text.parse(), Ok(Master::At(_))), "{text}");
         }
-        let named = Master::Named { host: "mupdate.example.org".into(), port: 3905 };
+        let named = Master::Named {
+            host: "mupdate.example.org".into(),
+            port: 3905,
+        };
         assert_eq!("mupdate.example.org:3905".parse(), Ok(named));
-        for text in ["", "host", ":3905", "host:", "host:99999", "ho st:1", "a:b:1"] {
+        for text in [
+            "",
+            "host",
+            ":3905",
+            "host:",
+            "host:99999",
+            "ho st:1",
+            "a:b:1",
+        ] {
             assert_eq!(text.parse::<Master>(), Err(NoMaster), "{text}");
         }
     }

@@ -212,7 +212,11 @@ mod tests {
     #[test]
     fn every_state_survives_being_published() {
         let away = AwayReason::ALL.map(FollowerState::Away);
-        let up = [FollowerState::Connecting, FollowerState::Syncing, FollowerState::Streaming];
+        let up = [
+            FollowerState::Connecting,
+            FollowerState::Syncing,
+            FollowerState::Streaming,
+        ];
         for state in up.into_iter().chain(away) {
             let published = Published::new(1, 2);
             published.set_state(state);

@@ -42,9 +42,11 @@ fn names_go_at_the_end_of_a_sync_and_not_before() {
         let (master, known) = start_master("127.31.1.2", vec![whole, torn]);
         known.put("a", "b!p");
         let site = follow(config(master));
-        site.until("two connections", |_| known.connections.get() >= 2).await;
+        site.until("two connections", |_| known.connections.get() >= 2)
+            .await;
         assert!(site.has("a") && site.has("b"));
-        site.until("the third", |site| site.barrier.status().resyncs == 2).await;
+        site.until("the third", |site| site.barrier.status().resyncs == 2)
+            .await;
         assert!(site.has("a") && !site.has("b") && !site.has("c"));
         assert_eq!(site.barrier.status().reconnects, 2);
     });
@@ -60,12 +62,21 @@ fn an_incomplete_list_is_never_taken_for_complete() {
         let mut config = config(master);
         config.answer_within = 2 * SECOND;
         let site = follow(config);
-        site.until("syncing", |site| site.barrier.status().state == FollowerState::Syncing).await;
+        site.until("syncing", |site| {
+            site.barrier.status().state == FollowerState::Syncing
+        })
+        .await;
         let asked = rt::now();
         let failed = site.barrier.wait(Duration::from_millis(200)).await;
-        assert!(matches!(failed, Err(BarrierError::Unavailable { .. })), "{failed:?}");
+        assert!(
+            matches!(failed, Err(BarrierError::Unavailable { .. })),
+            "{failed:?}"
+        );
         let waited = rt::now() - asked;
-        assert!(waited >= Duration::from_millis(200) && waited < SECOND, "{waited:?}");
+        assert!(
+            waited >= Duration::from_millis(200) && waited < SECOND,
+            "{waited:?}"
+        );
         assert!(!site.reader.is_complete());
         site.until_streaming().await; // The stall was found out, the next connection is sound.
         assert!(site.reader.is_complete());
@@ -97,7 +108,13 @@ fn a_barrier_in_flight_survives_the_death_of_its_stream() {
 #[test]
 fn hostile_masters_are_left_and_the_next_is_followed() {
     let after_login = |text: &str| {
-        vec![say(BANNER), Act::Hear("XVwZGF0ZXB3"), say(LOGGED_IN), Act::Hear("UPDATE"), say(text)]
+        vec![
+            say(BANNER),
+            Act::Hear("XVwZGF0ZXB3"),
+            say(LOGGED_IN),
+            Act::Hear("UPDATE"),
+            say(text),
+        ]
     };
     let scripts = vec![
         vec![],
@@ -107,14 +124,21 @@ fn hostile_masters_are_left_and_the_next_is_followed() {
         vec![say(&"x".repeat(3 << 20)), Act::Stall],
         vec![Act::Stall],
         vec![say(BANNER), Act::Stall],
-        vec![say(BANNER), Act::Hear("XVwZGF0ZXB3"), say("A01 NO \"undefined error!\"\r\n")],
+        vec![
+            say(BANNER),
+            Act::Hear("XVwZGF0ZXB3"),
+            say("A01 NO \"undefined error!\"\r\n"),
+        ],
         after_login("U01 BAD \"Unrecognized command\"\r\n"),
         after_login("U01 MAILBOX {99999999999999999999+}\r\n"),
         after_login("U01 MAILBOX {4000000000+}\r\n"),
         after_login("U02 OK \"streaming starts\"\r\n"),
         after_login("U01 DELETE \"a\r\n"),
         after_login(&format!("{STREAMING}N9 OK \"never asked\"\r\n")),
-        after_login(&format!("{}{STREAMING}* BYE \"\"\r\n", mailbox("late", "b!p"))),
+        after_login(&format!(
+            "{}{STREAMING}* BYE \"\"\r\n",
+            mailbox("late", "b!p")
+        )),
     ];
     let count = u64::try_from(scripts.len()).unwrap();
     on_a_shard(async move {
@@ -131,16 +155,32 @@ fn hostile_masters_are_left_and_the_next_is_followed() {
 
 #[test]
 fn why_there_is_no_stream_is_published() {
-    let refused = || vec![say(BANNER), Act::Hear("XVwZGF0ZXB3"), say("A01 NO \"no\"\r\n")];
+    let refused = || {
+        vec![
+            say(BANNER),
+            Act::Hear("XVwZGF0ZXB3"),
+            say("A01 NO \"no\"\r\n"),
+        ]
+    };
     on_a_shard(async move {
         let nobody = "127.31.1.6:1".parse().unwrap();
         let site = follow(config(nobody));
-        let away = |reason| move |site: &world::Site| {
-            site.barrier.status().state == FollowerState::Away(reason)
+        let away = |reason| {
+            move |site: &world::Site| site.barrier.status().state == FollowerState::Away(reason)
         };
-        site.until("unreachable", away(AwayReason::Unreachable)).await;
-        let failed = site.barrier.wait(Duration::from_millis(30)).await.unwrap_err();
-        assert_eq!(failed, BarrierError::Unavailable { why: AwayReason::Unreachable.text() });
+        site.until("unreachable", away(AwayReason::Unreachable))
+            .await;
+        let failed = site
+            .barrier
+            .wait(Duration::from_millis(30))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            failed,
+            BarrierError::Unavailable {
+                why: AwayReason::Unreachable.text()
+            }
+        );
         let (master, _known) = start_master("127.31.1.6", vec![refused(), refused()]);
         let site = follow(config(master));
         site.until("refused", away(AwayReason::LoginRefused)).await;
@@ -178,15 +218,24 @@ fn shards_ask_from_their_own_threads_and_a_drain_ends_the_follower() {
         let (master, known) = start_master("127.31.1.8", vec![]);
         known.put("user.alice", "b!p");
         let (site, follower) = site(config(master), 64 << 20);
-        let core = ShardConfig { name: "mupdate".into(), ..ShardConfig::default() };
+        let core = ShardConfig {
+            name: "mupdate".into(),
+            ..ShardConfig::default()
+        };
         let core = rt::start_shard(core, move || follower.run()).unwrap();
         site.barrier.wait(5 * SECOND).await.unwrap();
         assert!(site.has("user.alice"));
         core.drain(SECOND);
         core.join().unwrap();
         let failed = site.barrier.wait(5 * SECOND).await;
-        assert!(matches!(failed, Err(BarrierError::Unavailable { .. })), "{failed:?}");
-        assert_eq!(site.barrier.status().state, FollowerState::Away(AwayReason::NotRunning));
+        assert!(
+            matches!(failed, Err(BarrierError::Unavailable { .. })),
+            "{failed:?}"
+        );
+        assert_eq!(
+            site.barrier.status().state,
+            FollowerState::Away(AwayReason::NotRunning)
+        );
     });
 }
 
@@ -207,7 +256,10 @@ fn a_full_list_is_said_so_and_the_old_one_serves_on() {
         .await;
         assert!(site.reader.is_complete() && site.has("a"));
         let failed = site.barrier.wait(Duration::from_millis(20)).await;
-        assert!(matches!(failed, Err(BarrierError::Unavailable { .. })), "{failed:?}");
+        assert!(
+            matches!(failed, Err(BarrierError::Unavailable { .. })),
+            "{failed:?}"
+        );
         known.names.borrow_mut().clear();
         known.put("small", "b!p");
         site.until("small again", |site| site.has("small")).await;

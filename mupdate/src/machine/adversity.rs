@@ -52,7 +52,8 @@ impl Master {
             self.changes.push(format!("U01 DELETE \"{name}\"\r\n"));
         } else {
             let location = format!("b{version}!default");
-            self.changes.push(format!("U01 MAILBOX \"{name}\" \"{location}\" \"\"\r\n"));
+            self.changes
+                .push(format!("U01 MAILBOX \"{name}\" \"{location}\" \"\"\r\n"));
             names.insert(name, location);
         }
         self.history.push(names);
@@ -82,7 +83,8 @@ impl Master {
                 }
                 [tag, "NOOP"] => {
                     self.flush();
-                    self.wire.extend(format!("{tag} OK \"Noop done\"\r\n").bytes());
+                    self.wire
+                        .extend(format!("{tag} OK \"Noop done\"\r\n").bytes());
                 }
                 _ => {} // The credentials.
             }
@@ -131,7 +133,12 @@ fn event() -> impl Strategy<Value = Event> {
 impl Play {
     fn new(count_max: usize) -> Self {
         let world = World::new(count_max, 1 << 20);
-        Self { world, master: Master::new(), up: false, asked: Vec::new() }
+        Self {
+            world,
+            master: Master::new(),
+            up: false,
+            asked: Vec::new(),
+        }
     }
 
     fn act(&mut self, event: &Event) -> Result<(), TestCaseError> {
@@ -141,7 +148,11 @@ impl Play {
                 let within = Duration::from_millis(milliseconds);
                 let version = self.master.history.len() - 1;
                 let deadline = self.world.now + within;
-                self.asked.push(Asked { version, deadline, answered: false });
+                self.asked.push(Asked {
+                    version,
+                    deadline,
+                    answered: false,
+                });
                 self.world.ask(self.asked.len() - 1, within);
             }
             Event::Flush => self.master.flush(),
@@ -169,9 +180,14 @@ impl Play {
 
     fn deliver(&mut self, len: usize) {
         if self.up {
-            let bytes: Vec<u8> =
-                self.master.wire.drain(..len.min(self.master.wire.len())).collect();
-            self.world.receive(&bytes).expect("the model keeps to the protocol");
+            let bytes: Vec<u8> = self
+                .master
+                .wire
+                .drain(..len.min(self.master.wire.len()))
+                .collect();
+            self.world
+                .receive(&bytes)
+                .expect("the model keeps to the protocol");
         }
     }
 
@@ -206,7 +222,9 @@ impl Play {
                     prop_assert!(sequence <= self.world.list.sequence);
                     prop_assert!(self.world.now < asked.deadline);
                     let list: Names = (names.iter())
-                        .map(|(name, value)| (name.clone(), value.split(' ').next().unwrap().into()))
+                        .map(|(name, value)| {
+                            (name.clone(), value.split(' ').next().unwrap().into())
+                        })
                         .collect();
                     let states = &self.master.history[asked.version..];
                     prop_assert!(states.contains(&list), "{list:?} is none of {states:?}");

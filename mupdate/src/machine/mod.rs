@@ -152,7 +152,10 @@ impl<R> Machine<R> {
     /// A connection is there: its banner is awaited.
     pub(crate) fn connected(&mut self, now: Instant) {
         self.disconnected();
-        self.phase = Phase::Greeting { lines: 0, plain: false };
+        self.phase = Phase::Greeting {
+            lines: 0,
+            plain: false,
+        };
         self.heard = now;
     }
 
@@ -192,9 +195,13 @@ impl<R> Machine<R> {
                 }
                 Due::EndSync => return Ok(Step::EndSync),
                 Due::AnswerBarriers => {
+                    // Only now: a NOOP sent before would take those along who wait for this one.
                     self.due = Due::Nothing;
+                    self.noop = None;
+                    self.noop_next = now + self.settings.noop_every;
                     let answer = Answer::UpToDate(self.sequence);
-                    self.answers.extend(self.barriers.answered().map(|reply| (reply, answer)));
+                    self.answers
+                        .extend(self.barriers.answered().map(|reply| (reply, answer)));
                 }
             }
         }
@@ -238,7 +245,8 @@ impl<R> Machine<R> {
     /// Answers those whose time is over, and sends the NOOP that is due.
     pub(crate) fn tick(&mut self, now: Instant) {
         let late = self.barriers.expired(now);
-        self.answers.extend(late.into_iter().map(|reply| (reply, Answer::Late)));
+        self.answers
+            .extend(late.into_iter().map(|reply| (reply, Answer::Late)));
         let due = self.barriers.wanted() || now >= self.noop_next;
         if self.phase == Phase::Streaming && self.noop.is_none() && due {
             self.noops += 1;
@@ -259,12 +267,17 @@ impl<R> Machine<R> {
             _ => {
                 let silent_at = self.heard + self.settings.answer_within;
                 if now >= silent_at {
-                    return Err(Fault::Silent { awaited: self.awaited() });
+                    return Err(Fault::Silent {
+                        awaited: self.awaited(),
+                    });
                 }
                 Some(silent_at)
             }
         };
-        Ok(master.into_iter().chain(self.barriers.next_deadline()).min())
+        Ok(master
+            .into_iter()
+            .chain(self.barriers.next_deadline())
+            .min())
     }
 
     /// When the first of those who wait has waited long enough.

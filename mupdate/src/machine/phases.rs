@@ -17,7 +17,7 @@ impl<R> Machine<R> {
         let input = std::mem::take(&mut self.input);
         let response = mupdate::response(&input[self.taken..self.taken + len]);
         let acted = match &response {
-            Ok(response) => self.act(response, now),
+            Ok(response) => self.act(response),
             Err(error) => Err(Fault::Protocol(error.to_string())),
         };
         self.input = input;
@@ -26,7 +26,7 @@ impl<R> Machine<R> {
         acted.map(|()| true)
     }
 
-    fn act(&mut self, response: &Response<'_>, now: Instant) -> Result<(), Fault> {
+    fn act(&mut self, response: &Response<'_>) -> Result<(), Fault> {
         if let Response::Bye(text) = response {
             return Err(Fault::Bye(excerpt(text)));
         }
@@ -35,7 +35,7 @@ impl<R> Machine<R> {
             Phase::Greeting { lines, plain } => self.greeting(response, lines, plain),
             Phase::Login => self.login(response),
             Phase::Listing => self.listing(response),
-            Phase::Streaming => self.streaming(response, now),
+            Phase::Streaming => self.streaming(response),
         }
     }
 
@@ -47,7 +47,9 @@ impl<R> Machine<R> {
         }
         self.phase = match response {
             Response::Auth(mechanisms) => {
-                let plain = mechanisms.iter().any(|name| name.eq_ignore_ascii_case(b"PLAIN"));
+                let plain = mechanisms
+                    .iter()
+                    .any(|name| name.eq_ignore_ascii_case(b"PLAIN"));
                 Phase::Greeting { lines, plain }
             }
             Response::StartTls
@@ -57,7 +59,10 @@ impl<R> Machine<R> {
             Response::Banner(_) if !plain => return Err(Fault::NoPlain),
             Response::Banner(_) => {
                 let initial = self.settings.login.encode().map_err(Fault::Credentials)?;
-                let login = Command::Authenticate { mechanism: "PLAIN", initial: &initial };
+                let login = Command::Authenticate {
+                    mechanism: "PLAIN",
+                    initial: &initial,
+                };
                 login.encode(LOGIN_TAG, &mut self.output);
                 Phase::Login
             }
@@ -88,19 +93,17 @@ impl<R> Machine<R> {
                 self.due = Due::EndSync;
                 Ok(())
             }
-            Response::No(done) | Response::Bad(done) if is(done, UPDATE_TAG) => {
-                Err(Fault::Protocol(format!("UPDATE is refused: {}", excerpt(&done.text))))
-            }
+            Response::No(done) | Response::Bad(done) if is(done, UPDATE_TAG) => Err(
+                Fault::Protocol(format!("UPDATE is refused: {}", excerpt(&done.text))),
+            ),
             other => self.change(other),
         }
     }
 
     /// Changes, and the answer to the NOOP in flight (section 4.8).
-    fn streaming(&mut self, response: &Response<'_>, now: Instant) -> Result<(), Fault> {
+    fn streaming(&mut self, response: &Response<'_>) -> Result<(), Fault> {
         match response {
             Response::Ok(done) if self.noop.is_some_and(|noop| is(done, &noop_tag(noop))) => {
-                self.noop = None;
-                self.noop_next = now + self.settings.noop_every;
                 self.due = Due::AnswerBarriers;
                 Ok(())
             }
@@ -109,7 +112,11 @@ impl<R> Machine<R> {
     }
 
     fn change(&mut self, response: &Response<'_>) -> Result<(), Fault> {
-        if self.batch.push(response, UPDATE_TAG.as_bytes()) { Ok(()) } else { Err(self.unexpected(response)) }
+        if self.batch.push(response, UPDATE_TAG.as_bytes()) {
+            Ok(())
+        } else {
+            Err(self.unexpected(response))
+        }
     }
 
     fn unexpected(&self, response: &Response<'_>) -> Fault {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use ravenry_core::mailboxes::Change;
+use ravenry_core::mailboxes::{Change, Location};
 use ravenry_core::proto::sasl::{Plain, Secret};
 use ravenry_core::rt::{self, Instant};
 
@@ -75,7 +75,10 @@ impl World {
             },
             noop_every: Duration::from_secs(2),
             answer_within: Duration::from_secs(10),
-            batch: BatchLimits { count_max, bytes_max },
+            batch: BatchLimits {
+                count_max,
+                bytes_max,
+            },
             barriers_max: 100,
         };
         Self {
@@ -176,12 +179,22 @@ fn the_conversation_with_a_cyrus_master() {
     let shared = "U01 MAILBOX {6+}\r\nshared {28+}\r\nbackend1.murder.test!default {40+}\r\n\
                   anyone\tlrswipkxtecd\tcyrus\tlrswipkxtecda\t\r\n";
     world.hear(shared).unwrap();
-    world.hear("U01 MAILBOX {10+}\r\nuser.alice {28+}\r\nbackend1.murder.test!default {41+}\r\n\
-                alice\tlrswipkxtecdan\tcyrus\tlrswipkxtecda\t\r\n").unwrap();
-    assert!(world.list.names.contains_key("gone"), "nothing goes before the end of the sync");
+    world
+        .hear(
+            "U01 MAILBOX {10+}\r\nuser.alice {28+}\r\nbackend1.murder.test!default {41+}\r\n\
+                alice\tlrswipkxtecdan\tcyrus\tlrswipkxtecda\t\r\n",
+        )
+        .unwrap();
+    assert!(
+        world.list.names.contains_key("gone"),
+        "nothing goes before the end of the sync"
+    );
     world.hear(STREAMING).unwrap();
     assert_eq!(world.machine.state(), Some(FollowerState::Streaming));
-    assert_eq!(world.list.names.keys().collect::<Vec<_>>(), ["shared", "user.alice"]);
+    assert_eq!(
+        world.list.names.keys().collect::<Vec<_>>(),
+        ["shared", "user.alice"]
+    );
     assert_eq!(world.take_sent(), "N1 NOOP\r\n");
     world.hear("N1 OK \"Noop done\"\r\n").unwrap();
     assert_eq!(world.take_sent(), "");
@@ -193,7 +206,9 @@ fn the_conversation_with_a_cyrus_master() {
                    U01 MAILBOX {23+}\r\nDELETED.shared.6B0430FF {21+}\r\nbackend1.murder.test! \
                    {31+}\r\nanyone\tlrs\tcyrus\tlrswipkxtecda\t\r\n";
     world.hear(deleted).unwrap();
-    world.hear("U01 RESERVE {3+}\r\nt.x {28+}\r\nbackend1.murder.test!default\r\n").unwrap();
+    world
+        .hear("U01 RESERVE {3+}\r\nt.x {28+}\r\nbackend1.murder.test!default\r\n")
+        .unwrap();
     world.hear("N2 OK \"Noop done\"\r\n").unwrap();
     assert_eq!(
         world.list.names.keys().collect::<Vec<_>>(),
@@ -255,7 +270,10 @@ fn a_silent_master_is_found_out_in_every_phase() {
         let until = world.machine.quiet(world.now).unwrap().unwrap();
         assert_eq!(until, world.now + 10 * SECOND);
         world.now = until;
-        assert!(matches!(world.machine.quiet(world.now), Err(Fault::Silent { .. })), "{heard}");
+        assert!(
+            matches!(world.machine.quiet(world.now), Err(Fault::Silent { .. })),
+            "{heard}"
+        );
     }
 }
 
@@ -263,9 +281,15 @@ fn a_silent_master_is_found_out_in_every_phase() {
 fn an_idle_stream_waits_for_the_next_noop() {
     let mut world = World::streaming();
     world.hear("N1 OK \"\"\r\n").unwrap();
-    assert_eq!(world.machine.quiet(world.now).unwrap(), Some(world.now + 2 * SECOND));
+    assert_eq!(
+        world.machine.quiet(world.now).unwrap(),
+        Some(world.now + 2 * SECOND)
+    );
     world.ask(1, SECOND);
-    assert_eq!(world.machine.quiet(world.now).unwrap(), Some(world.now + SECOND));
+    assert_eq!(
+        world.machine.quiet(world.now).unwrap(),
+        Some(world.now + SECOND)
+    );
 }
 
 #[test]
@@ -275,32 +299,65 @@ fn faults_are_told_apart() {
         world.hear(BANNER).unwrap();
         world.hear(text).unwrap_err()
     };
-    assert!(matches!(refused("A01 NO \"undefined error!\"\r\n"), Fault::LoginRefused(_)));
-    assert!(matches!(refused("A01 BAD \"no\"\r\n"), Fault::LoginRefused(_)));
-    assert!(matches!(refused("A02 OK \"Authenticated\"\r\n"), Fault::Protocol(_)));
-    assert!(matches!(refused("* BYE \"Server Unable\"\r\n"), Fault::Bye(_)));
-    assert!(matches!(refused("U01 DELETE \"a\"\r\n"), Fault::Protocol(_)));
+    assert!(matches!(
+        refused("A01 NO \"undefined error!\"\r\n"),
+        Fault::LoginRefused(_)
+    ));
+    assert!(matches!(
+        refused("A01 BAD \"no\"\r\n"),
+        Fault::LoginRefused(_)
+    ));
+    assert!(matches!(
+        refused("A02 OK \"Authenticated\"\r\n"),
+        Fault::Protocol(_)
+    ));
+    assert!(matches!(
+        refused("* BYE \"Server Unable\"\r\n"),
+        Fault::Bye(_)
+    ));
+    assert!(matches!(
+        refused("U01 DELETE \"a\"\r\n"),
+        Fault::Protocol(_)
+    ));
 
     let greeted = |text: &str| World::connected().hear(text).unwrap_err();
     let bye = "* BYE \"no longer ready for connections\"\r\n";
     assert!(matches!(greeted(bye), Fault::Bye(_)));
-    let external = "* AUTH \"EXTERNAL\"\r\n* OK MUPDATE \"h\" \"Cyrus IMAP\" \"3\" \"(master)\"\r\n";
+    let external =
+        "* AUTH \"EXTERNAL\"\r\n* OK MUPDATE \"h\" \"Cyrus IMAP\" \"3\" \"(master)\"\r\n";
     assert!(matches!(greeted(external), Fault::NoPlain));
-    assert!(matches!(greeted("HTTP/1.1 400 Bad Request\r\n"), Fault::Protocol(_)));
-    assert!(matches!(greeted(&"* PARTIAL-UPDATE\r\n".repeat(100)), Fault::Protocol(_)));
+    assert!(matches!(
+        greeted("HTTP/1.1 400 Bad Request\r\n"),
+        Fault::Protocol(_)
+    ));
+    assert!(matches!(
+        greeted(&"* PARTIAL-UPDATE\r\n".repeat(100)),
+        Fault::Protocol(_)
+    ));
 
     let streamed = |text: &str| World::streaming().hear(text).unwrap_err();
     assert!(matches!(streamed("N7 OK \"\"\r\n"), Fault::Protocol(_)));
-    assert!(matches!(streamed("U02 DELETE \"a\"\r\n"), Fault::Protocol(_)));
-    assert!(matches!(streamed("N1 BAD \"not legal\"\r\n"), Fault::Protocol(_)));
+    assert!(matches!(
+        streamed("U02 DELETE \"a\"\r\n"),
+        Fault::Protocol(_)
+    ));
+    assert!(matches!(
+        streamed("N1 BAD \"not legal\"\r\n"),
+        Fault::Protocol(_)
+    ));
 }
 
 #[test]
 fn an_odd_name_is_left_out_and_the_others_are_served() {
     let mut world = World::streaming();
-    let odd = format!("U01 MAILBOX {{491+}}\r\n{:0>491} \"b!p\" \"\"\r\nU01 DELETE \"\"\r\n", "");
+    let odd = format!(
+        "U01 MAILBOX {{491+}}\r\n{:0>491} \"b!p\" \"\"\r\nU01 DELETE \"\"\r\n",
+        ""
+    );
     world.hear(&odd).unwrap();
-    world.hear("U01 MAILBOX \"good\" \"b!p\" \"\"\r\nN1 OK \"\"\r\n").unwrap();
+    world
+        .hear("U01 MAILBOX \"good\" \"b!p\" \"\"\r\nN1 OK \"\"\r\n")
+        .unwrap();
     assert_eq!(world.list.names.keys().collect::<Vec<_>>(), ["good"]);
     assert_eq!(world.machine.batch().refused(), 2);
 }
@@ -375,12 +432,22 @@ proptest! {
     }
 }
 
+/// A change's name and what the list has for it then: `server!partition` comes first.
 fn describe(change: &Change) -> (String, Option<String>) {
+    let place = |location: &Location| format!("{}!{}", location.server, location.partition);
     match change {
-        Change::Active { name, location, acl } => {
-            (name.to_string(), Some(format!("{location} {acl:?}")))
-        }
-        Change::Reserved { name, location } => (name.to_string(), Some(format!("({location})"))),
+        Change::Active {
+            name,
+            location,
+            acl,
+        } => (
+            name.to_string(),
+            Some(format!("{} {acl:?}", place(location))),
+        ),
+        Change::Reserved { name, location } => (
+            name.to_string(),
+            Some(format!("{} reserved", place(location))),
+        ),
         Change::Deleted { name } => (name.to_string(), None),
     }
 }

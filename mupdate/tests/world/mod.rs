@@ -69,7 +69,9 @@ impl Known {
     pub fn delete(&self, name: &str) {
         self.names.borrow_mut().remove(name);
         let len = name.len();
-        self.changes.borrow_mut().push(format!("U01 DELETE {{{len}+}}\r\n{name}\r\n"));
+        self.changes
+            .borrow_mut()
+            .push(format!("U01 DELETE {{{len}+}}\r\n{name}\r\n"));
     }
 }
 
@@ -86,7 +88,13 @@ impl Lines<'_> {
                 let line = self.buffer.drain(..end + 2).collect();
                 return Some(String::from_utf8(line).unwrap().trim_end().to_owned());
             }
-            if self.stream.read_into(&mut self.buffer, 4096).await.unwrap_or(0) == 0 {
+            if self
+                .stream
+                .read_into(&mut self.buffer, 4096)
+                .await
+                .unwrap_or(0)
+                == 0
+            {
                 return None;
             }
         }
@@ -94,7 +102,10 @@ impl Lines<'_> {
 }
 
 async fn play(stream: Stream, acts: Vec<Act>, known: &Known) {
-    let mut lines = Lines { stream: &stream, buffer: Vec::new() };
+    let mut lines = Lines {
+        stream: &stream,
+        buffer: Vec::new(),
+    };
     for act in acts {
         match act {
             Act::Say(text) => {
@@ -123,7 +134,9 @@ async fn serve(lines: &mut Lines<'_>, known: &Known) {
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }
-        let Some(line) = lines.next().await else { return };
+        let Some(line) = lines.next().await else {
+            return;
+        };
         answer = match line.split(' ').collect::<Vec<_>>()[..] {
             [_, "AUTHENTICATE", ..] => String::new(),
             [_, "UPDATE"] => {
@@ -184,7 +197,14 @@ pub fn site(config: FollowerConfig, map_bytes: usize) -> (Site, Follower) {
     let directory = tempfile::tempdir().unwrap();
     let (writer, reader) = ListFile::open(directory.path(), map_bytes).unwrap();
     let (follower, barrier) = follower(config, writer, reader.clone());
-    (Site { directory, reader, barrier }, follower)
+    (
+        Site {
+            directory,
+            reader,
+            barrier,
+        },
+        follower,
+    )
 }
 
 /// A site whose follower runs.
@@ -218,9 +238,14 @@ impl Site {
 
 /// Runs a test on a shard of its own.
 pub fn on_a_shard<F: Future<Output = ()>>(test: F) {
-    let config = ShardConfig { name: "test".into(), ..ShardConfig::default() };
+    let config = ShardConfig {
+        name: "test".into(),
+        ..ShardConfig::default()
+    };
     rt::block_on(config, async {
-        rt::timeout(30 * SECOND, test).await.expect("the test does not hang");
+        rt::timeout(30 * SECOND, test)
+            .await
+            .expect("the test does not hang");
     })
     .unwrap();
 }
