@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use ravenry_core::mailboxes::{ListReader, ListWriter, SyncToken};
+use ravenry_core::mailboxes::{ListReader, ListWriter, Removed, SyncToken};
 use ravenry_core::proto::sasl::{Plain, Secret};
 use ravenry_core::rt::{self, Either, Instant, Stream, channel};
 
@@ -223,7 +223,10 @@ impl Follower {
     fn end_sync(&mut self, sync: Option<SyncToken>) -> Result<(), Fault> {
         let sync = sync.expect("invariant: a connection has one sync, and it ends once");
         let removed = self.writer.end_sync(sync).map_err(Fault::List)?;
-        let sequence = self.reader.sequence().map_err(Fault::List)?;
+        let Removed {
+            names: removed,
+            sequence,
+        } = removed;
         self.machine.synced(sequence, rt::now());
         self.backoff.reset();
         self.told = None;
@@ -232,7 +235,7 @@ impl Follower {
         let names = self.published.names.load(Relaxed);
         tracing::info!(
             names,
-            ?removed,
+            removed,
             sequence,
             "the mailbox list is in step with the master"
         );

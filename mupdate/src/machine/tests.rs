@@ -29,7 +29,8 @@ pub(super) const STREAMING: &str = "U01 OK \"streaming starts\"\r\n";
 pub(super) struct List {
     pub(super) names: BTreeMap<String, String>,
     seen: BTreeSet<String>,
-    pub(super) sequence: u64,
+    /// The names after each commit: the sequence is the number of commits.
+    pub(super) commits: Vec<BTreeMap<String, String>>,
 }
 
 impl List {
@@ -42,14 +43,21 @@ impl List {
                 None => self.names.remove(&name),
             };
         }
-        self.sequence += 1;
-        self.sequence
+        self.commit()
+    }
+
+    fn commit(&mut self) -> u64 {
+        self.commits.push(self.names.clone());
+        self.sequence()
+    }
+
+    fn sequence(&self) -> u64 {
+        u64::try_from(self.commits.len()).unwrap()
     }
 
     fn end_sync(&mut self) -> u64 {
         self.names.retain(|name, _| self.seen.contains(name));
-        self.sequence += 1;
-        self.sequence
+        self.commit()
     }
 }
 
@@ -60,8 +68,6 @@ pub(super) struct World {
     pub(super) now: Instant,
     pub(super) sent: Vec<u8>,
     pub(super) answers: Vec<(usize, Answer)>,
-    /// The list when each answer was delivered.
-    pub(super) shown: Vec<BTreeMap<String, String>>,
 }
 
 impl World {
@@ -87,7 +93,6 @@ impl World {
             now,
             sent: Vec::new(),
             answers: Vec::new(),
-            shown: Vec::new(),
         }
     }
 
@@ -146,8 +151,10 @@ impl World {
         self.machine.tick(self.now);
         self.sent.append(self.machine.output());
         for answer in self.machine.take_answers() {
+            if let (_, Answer::UpToDate(sequence)) = answer {
+                assert!(sequence <= self.list.sequence(), "not committed");
+            }
             self.answers.push(answer);
-            self.shown.push(self.list.names.clone());
         }
     }
 
@@ -229,7 +236,7 @@ fn a_barrier_is_answered_by_a_noop_that_was_sent_after_it() {
     world.ask(3, SECOND);
     let change = "U01 MAILBOX \"a\" \"b!p\" \"anyone\tlrs\t\"\r\n";
     world.hear(&format!("{change}N2 OK \"\"\r\n")).unwrap();
-    let sequence = world.list.sequence;
+    let sequence = world.list.sequence();
     assert!(world.list.names.contains_key("a"));
     let up_to_date = Answer::UpToDate(sequence);
     assert_eq!(world.answers, [(1, up_to_date), (2, up_to_date)]);
