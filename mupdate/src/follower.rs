@@ -170,10 +170,11 @@ impl Follower {
         let mut sync = Some(self.writer.begin_sync().map_err(Fault::List)?);
         self.machine.connected(rt::now());
         loop {
+            let step = self.machine.next(rt::now())?;
             self.machine.tick(rt::now());
             self.deliver();
             self.send(&stream).await?;
-            match self.machine.next(rt::now())? {
+            match step {
                 Step::Apply => self.apply(sync.as_mut())?,
                 Step::EndSync => self.end_sync(sync.take())?,
                 Step::Hungry => {

@@ -17,9 +17,9 @@ fn a_barrier_shows_what_the_master_had() {
         let (master, known) = start_master("127.31.1.1", vec![]);
         known.put("user.alice", "backend1!default");
         let site = follow(config(master));
-        assert!(!site.reader.is_complete());
+        assert!(!site.is_complete());
         let sequence = site.barrier.wait(5 * SECOND).await.unwrap();
-        assert!(site.reader.is_complete() && site.has("user.alice"));
+        assert!(site.is_complete() && site.has("user.alice"));
         known.put("user.bob", "backend2!default");
         known.delete("user.alice");
         let later = site.barrier.wait(5 * SECOND).await.unwrap();
@@ -77,9 +77,9 @@ fn an_incomplete_list_is_never_taken_for_complete() {
             waited >= Duration::from_millis(200) && waited < SECOND,
             "{waited:?}"
         );
-        assert!(!site.reader.is_complete());
+        assert!(!site.is_complete());
         site.until_streaming().await; // The stall was found out, the next connection is sound.
-        assert!(site.reader.is_complete());
+        assert!(site.is_complete());
         assert!(!site.has("a"), "the sound master does not have it");
     });
 }
@@ -254,7 +254,7 @@ fn a_full_list_is_said_so_and_the_old_one_serves_on() {
             site.barrier.status().state == FollowerState::Away(AwayReason::List)
         })
         .await;
-        assert!(site.reader.is_complete() && site.has("a"));
+        assert!(site.is_complete() && site.has("a"));
         let failed = site.barrier.wait(Duration::from_millis(20)).await;
         assert!(
             matches!(failed, Err(BarrierError::Unavailable { .. })),

@@ -7,8 +7,8 @@
 //! * [`Machine::next`] until it says [`Step::Hungry`]. [`Step::Apply`]: commit
 //!   [`Machine::batch`], then call [`Machine::applied`]. [`Step::EndSync`]: remove the names that
 //!   this sync has not seen, then call [`Machine::synced`].
-//! * [`Machine::tick`] once a turn, connected or not; then send [`Machine::output`] and deliver
-//!   [`Machine::take_answers`].
+//! * [`Machine::tick`] after each of these, connected or not; then send [`Machine::output`] and
+//!   deliver [`Machine::take_answers`], before anything else.
 //! * [`Machine::quiet`] when nothing is left to read: until when to wait, or that the master has
 //!   been silent for too long.
 //! * [`Machine::disconnected`] when the connection is over, whoever ended it.

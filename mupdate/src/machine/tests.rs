@@ -127,19 +127,18 @@ impl World {
 
     pub(super) fn work(&mut self) -> Result<(), Fault> {
         loop {
+            let step = self.machine.next(self.now)?;
             self.turn();
-            match self.machine.next(self.now)? {
+            match step {
                 Step::Apply => self.apply(),
                 Step::EndSync => {
                     let sequence = self.list.end_sync();
                     self.machine.synced(sequence, self.now);
                 }
                 Step::Hungry if self.machine.should_apply() => self.apply(),
-                Step::Hungry => break,
+                Step::Hungry => return Ok(()),
             }
         }
-        self.turn();
-        Ok(())
     }
 
     fn apply(&mut self) {

@@ -11,21 +11,21 @@ use ravenry_core::proto::sasl::Secret;
 use ravenry_core::rt::{self, Address, Listener, ShardConfig, Stream};
 use ravenry_mupdate::{Barrier, Follower, FollowerConfig, FollowerState, Master, follower};
 
-pub const BANNER: &str = "* AUTH \"PLAIN\" \"LOGIN\"\r\n* COMPRESS \"DEFLATE\"\r\n* PARTIAL-UPDATE\r\n\
+pub(crate) const BANNER: &str = "* AUTH \"PLAIN\" \"LOGIN\"\r\n* COMPRESS \"DEFLATE\"\r\n* PARTIAL-UPDATE\r\n\
     * OK MUPDATE \"mupdate.murder.test\" \"Cyrus IMAP\" \"3.6.1\" \"(master)\"\r\n";
-pub const LOGGED_IN: &str = "A01 OK \"Authenticated\"\r\n";
-pub const STREAMING: &str = "U01 OK \"streaming starts\"\r\n";
-pub const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const LOGGED_IN: &str = "A01 OK \"Authenticated\"\r\n";
+pub(crate) const STREAMING: &str = "U01 OK \"streaming starts\"\r\n";
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// A MAILBOX as Cyrus sends it.
-pub fn mailbox(name: &str, location: &str) -> String {
+pub(crate) fn mailbox(name: &str, location: &str) -> String {
     let acl = "anyone\tlrs\t";
     let (n, l, a) = (name.len(), location.len(), acl.len());
     format!("U01 MAILBOX {{{n}+}}\r\n{name} {{{l}+}}\r\n{location} {{{a}+}}\r\n{acl}\r\n")
 }
 
 /// What the master does next on a connection; it closes after the last act.
-pub enum Act {
+pub(crate) enum Act {
     Say(String),
     /// Waits for a line that ends so.
     Hear(&'static str),
@@ -35,12 +35,12 @@ pub enum Act {
     Serve,
 }
 
-pub fn say(text: &str) -> Act {
+pub(crate) fn say(text: &str) -> Act {
     Act::Say(text.to_owned())
 }
 
 /// The acts up to the end of a list with `names`.
-pub fn listing(names: &[&str]) -> Vec<Act> {
+pub(crate) fn listing(names: &[&str]) -> Vec<Act> {
     let list: String = names.iter().map(|name| mailbox(name, "b!p")).collect();
     vec![
         say(BANNER),
@@ -53,20 +53,20 @@ pub fn listing(names: &[&str]) -> Vec<Act> {
 
 /// What the master knows.
 #[derive(Default)]
-pub struct Known {
-    pub names: RefCell<BTreeMap<String, String>>,
+pub(crate) struct Known {
+    pub(crate) names: RefCell<BTreeMap<String, String>>,
     changes: RefCell<Vec<String>>,
-    pub noops: Cell<u64>,
-    pub connections: Cell<u64>,
+    pub(crate) noops: Cell<u64>,
+    pub(crate) connections: Cell<u64>,
 }
 
 impl Known {
-    pub fn put(&self, name: &str, location: &str) {
+    pub(crate) fn put(&self, name: &str, location: &str) {
         self.names.borrow_mut().insert(name.into(), location.into());
         self.changes.borrow_mut().push(mailbox(name, location));
     }
 
-    pub fn delete(&self, name: &str) {
+    pub(crate) fn delete(&self, name: &str) {
         self.names.borrow_mut().remove(name);
         let len = name.len();
         self.changes
@@ -158,7 +158,7 @@ async fn serve(lines: &mut Lines<'_>, known: &Known) {
 }
 
 /// A master that plays one script after the other, and serves when there are no more.
-pub fn start_master(address: &str, scripts: Vec<Vec<Act>>) -> (Address, Rc<Known>) {
+pub(crate) fn start_master(address: &str, scripts: Vec<Vec<Act>>) -> (Address, Rc<Known>) {
     let listener = Listener::bind(&format!("{address}:0").parse().unwrap()).unwrap();
     let address = listener.local_address().unwrap();
     let known = Rc::new(Known::default());
@@ -176,7 +176,7 @@ pub fn start_master(address: &str, scripts: Vec<Vec<Act>>) -> (Address, Rc<Known
 }
 
 /// A follower that is in a hurry.
-pub fn config(master: Address) -> FollowerConfig {
+pub(crate) fn config(master: Address) -> FollowerConfig {
     let password = Secret::from("mupdatepw");
     let mut config = FollowerConfig::new(Master::At(master), "frontend".into(), password);
     config.noop_every = Duration::from_millis(100);
@@ -187,19 +187,19 @@ pub fn config(master: Address) -> FollowerConfig {
 }
 
 /// A list in a directory of its own, its follower, and what a shard holds.
-pub struct Site {
-    pub directory: tempfile::TempDir,
-    pub reader: ListReader,
-    pub barrier: Barrier,
+pub(crate) struct Site {
+    _directory: tempfile::TempDir,
+    pub(crate) reader: ListReader,
+    pub(crate) barrier: Barrier,
 }
 
-pub fn site(config: FollowerConfig, map_bytes: usize) -> (Site, Follower) {
+pub(crate) fn site(config: FollowerConfig, map_bytes: usize) -> (Site, Follower) {
     let directory = tempfile::tempdir().unwrap();
-    let (writer, reader) = ListFile::open(directory.path(), map_bytes).unwrap();
+    let (writer, reader, _) = ListFile::open(directory.path(), map_bytes).unwrap();
     let (follower, barrier) = follower(config, writer, reader.clone());
     (
         Site {
-            directory,
+            _directory: directory,
             reader,
             barrier,
         },
@@ -208,19 +208,23 @@ pub fn site(config: FollowerConfig, map_bytes: usize) -> (Site, Follower) {
 }
 
 /// A site whose follower runs.
-pub fn follow(config: FollowerConfig) -> Site {
+pub(crate) fn follow(config: FollowerConfig) -> Site {
     let (site, follower) = site(config, 64 << 20);
     rt::spawn(follower.run());
     site
 }
 
 impl Site {
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         let name = Name::from_mupdate(name.as_bytes()).unwrap();
-        self.reader.lookup(&name).unwrap().is_some()
+        matches!(self.reader.lookup(&name), Ok(Some(_)))
     }
 
-    pub async fn until(&self, what: &str, test: impl Fn(&Self) -> bool) {
+    pub(crate) fn is_complete(&self) -> bool {
+        self.reader.is_complete().unwrap()
+    }
+
+    pub(crate) async fn until(&self, what: &str, test: impl Fn(&Self) -> bool) {
         let deadline = rt::now() + 10 * SECOND;
         while !test(self) {
             assert!(rt::now() < deadline, "{what}: {:?}", self.barrier.status());
@@ -228,7 +232,7 @@ impl Site {
         }
     }
 
-    pub async fn until_streaming(&self) {
+    pub(crate) async fn until_streaming(&self) {
         self.until("streaming", |site| {
             site.barrier.status().state == FollowerState::Streaming
         })
@@ -237,7 +241,7 @@ impl Site {
 }
 
 /// Runs a test on a shard of its own.
-pub fn on_a_shard<F: Future<Output = ()>>(test: F) {
+pub(crate) fn on_a_shard<F: Future<Output = ()>>(test: F) {
     let config = ShardConfig {
         name: "test".into(),
         ..ShardConfig::default()
