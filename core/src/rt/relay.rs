@@ -1,0 +1,281 @@
+//! Moving a known number of bytes from one connection to another: literals.
+//!
+//! From 64 KiB up the bytes go through a pipe by splice(2) and never enter user memory; below
+//! that, or with no pipe to be had, they are copied through the shard's scratch buffer, which is
+//! never held while waiting. While it waits for the source, a relay holds nothing.
+
+use std::{error, fmt, io, os::fd::AsFd, time::Duration};
+
+use super::{
+    Instant, Stream,
+    combine::allowance,
+    flow::{Flow, Step},
+    pipes::Lease,
+    shard,
+    stream::{is_would_block, uninterrupted},
+    sys,
+    timer::{after, timeout_at},
+};
+
+/// From this size on splicing costs less than copying.
+const SPLICE_MIN: u64 = 64 << 10;
+
+/// How the bytes of a relay went.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Relayed {
+    /// Through user memory.
+    pub copied: u64,
+    /// Through a pipe.
+    pub spliced: u64,
+}
+
+/// Which leg of a relay failed. How many bytes had arrived by then isn't known: neither
+/// connection can go on being used.
+#[derive(Debug)]
+pub enum RelayError {
+    /// The source; `UnexpectedEof` if it closed too early, `TimedOut` if it stalled.
+    From(io::Error),
+    /// The destination; `TimedOut` if it stalled.
+    To(io::Error),
+}
+
+impl fmt::Display for RelayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::From(error) => write!(f, "the source of a relay failed: {error}"),
+            Self::To(error) => write!(f, "the destination of a relay failed: {error}"),
+        }
+    }
+}
+
+impl error::Error for RelayError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::From(error) | Self::To(error) => Some(error),
+        }
+    }
+}
+
+/// Moves exactly `bytes` from one connection to the other, and never reads beyond them. Whenever
+/// nothing has moved for `stall`, it fails.
+///
+/// # Errors
+/// Which leg failed and why.
+pub async fn relay_exact(
+    from: &Stream,
+    to: &Stream,
+    bytes: u64,
+    stall: Duration,
+) -> Result<Relayed, RelayError> {
+    let mut relay = Relay {
+        from,
+        to,
+        flow: Flow::new(bytes),
+        patience: Patience::new(stall),
+        relayed: Relayed::default(),
+    };
+    while relay.flow.left() > 0 {
+        let lease = if relay.flow.left() >= SPLICE_MIN {
+            Lease::take()
+        } else {
+            None
+        };
+        match lease {
+            Some(lease) => relay.splice(lease).await?,
+            None => relay.copy().await?,
+        }
+        // Here the pipe is back in the pool.
+        if relay.flow.left() > 0 {
+            relay
+                .patience
+                .wait(from.readable())
+                .await
+                .map_err(RelayError::From)?;
+        }
+    }
+    Ok(relay.relayed)
+}
+
+struct Relay<'a> {
+    from: &'a Stream,
+    to: &'a Stream,
+    flow: Flow,
+    patience: Patience,
+    relayed: Relayed,
+}
+
+impl Relay<'_> {
+    /// Splices until all is done or the source has nothing more for now.
+    async fn splice(&mut self, mut lease: Lease) -> Result<(), RelayError> {
+        loop {
+            match self.flow.step(lease.pipe().capacity) {
+                Step::Done => return Ok(()),
+                Step::Fill(most) => {
+                    allowance(units(most)).await;
+                    let writing = lease.pipe().writing.as_fd();
+                    match uninterrupted(|| sys::splice(self.from.as_fd(), writing, most)) {
+                        Ok(0) => return Err(ended()),
+                        Ok(count) => {
+                            self.flow.filled(count);
+                            lease.set_dirty(true);
+                            self.patience.renew();
+                        }
+                        Err(error) if is_would_block(&error) => return Ok(()),
+                        Err(error) => return Err(RelayError::From(error)),
+                    }
+                }
+                Step::Drain(most) => {
+                    let reading = lease.pipe().reading.as_fd();
+                    match uninterrupted(|| sys::splice(reading, self.to.as_fd(), most)) {
+                        Ok(count) => {
+                            self.flow.drained(count);
+                            lease.set_dirty(!self.flow.is_clean());
+                            self.count_spliced(count);
+                        }
+                        Err(error) if is_would_block(&error) => self.wait_writable().await?,
+                        Err(error) => return Err(RelayError::To(error)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Copies until all is done, the source has nothing more for now, or so much is left to come
+    /// that a pipe is worth another try.
+    async fn copy(&mut self) -> Result<(), RelayError> {
+        while self.flow.left() > 0 {
+            allowance(units(COPY_BYTES)).await;
+            let (count, unsent) = match self.copy_once() {
+                Ok(moved) => moved,
+                Err(RelayError::From(error)) if is_would_block(&error) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            self.send(&unsent).await?;
+            self.count_copied(count);
+        }
+        Ok(())
+    }
+
+    /// One read and one write through the scratch buffer. What the write left over is given back
+    /// in a buffer of its own.
+    fn copy_once(&mut self) -> Result<(usize, Vec<u8>), RelayError> {
+        shard::with(|shard| {
+            let mut scratch = shard.scratch.borrow_mut();
+            let room = usize::try_from(self.flow.left())
+                .unwrap_or(usize::MAX)
+                .min(scratch.len());
+            let count = self
+                .from
+                .try_read(&mut scratch[..room])
+                .map_err(RelayError::From)?;
+            if count == 0 {
+                return Err(ended());
+            }
+            self.flow.passed_by(count);
+            self.patience.renew();
+            let sent = match self.to.try_write(&scratch[..count]) {
+                Ok(sent) => sent,
+                Err(error) if is_would_block(&error) => 0,
+                Err(error) => return Err(RelayError::To(error)),
+            };
+            Ok((count, scratch[sent..count].to_vec()))
+        })
+    }
+
+    async fn send(&mut self, mut unsent: &[u8]) -> Result<(), RelayError> {
+        while !unsent.is_empty() {
+            match self.to.try_write(unsent) {
+                Ok(sent) => {
+                    unsent = &unsent[sent..];
+                    self.patience.renew();
+                }
+                Err(error) if is_would_block(&error) => self.wait_writable().await?,
+                Err(error) => return Err(RelayError::To(error)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait_writable(&mut self) -> Result<(), RelayError> {
+        self.patience
+            .wait(self.to.writable())
+            .await
+            .map_err(RelayError::To)
+    }
+
+    fn count_spliced(&mut self, count: usize) {
+        self.patience.renew();
+        self.relayed.spliced += count as u64;
+        shard::with(|shard| shard.stats.bytes_spliced.add(count as u64));
+    }
+
+    fn count_copied(&mut self, count: usize) {
+        self.relayed.copied += count as u64;
+        shard::with(|shard| shard.stats.bytes_copied.add(count as u64));
+    }
+}
+
+/// Reads exactly `bytes` and forgets them. Whenever nothing has come for `stall`, it fails.
+///
+/// # Errors
+/// `UnexpectedEof` if the source closed too early, `TimedOut` if it stalled; otherwise what the
+/// system calls say.
+pub async fn discard_exact(from: &Stream, bytes: u64, stall: Duration) -> io::Result<()> {
+    let mut patience = Patience::new(stall);
+    let mut flow = Flow::new(bytes);
+    while flow.left() > 0 {
+        allowance(units(COPY_BYTES)).await;
+        let read = shard::with(|shard| {
+            let mut scratch = shard.scratch.borrow_mut();
+            let room = usize::try_from(flow.left())
+                .unwrap_or(usize::MAX)
+                .min(scratch.len());
+            from.try_read(&mut scratch[..room])
+        });
+        match read {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                flow.passed_by(count);
+                patience.renew();
+            }
+            Err(error) if is_would_block(&error) => patience.wait(from.readable()).await?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of one copy, as far as a task's allowance is concerned.
+const COPY_BYTES: usize = shard::SCRATCH_BYTES;
+
+/// What moving so many bytes costs of a task's allowance.
+fn units(bytes: usize) -> u32 {
+    2 + u32::try_from(bytes >> 14).unwrap_or(u32::MAX)
+}
+
+fn ended() -> RelayError {
+    RelayError::From(io::ErrorKind::UnexpectedEof.into())
+}
+
+/// How long a relay waits for progress. The clock is read when a wait begins, not for every call;
+/// readiness that turns out to be none does not start it anew.
+struct Patience {
+    stall: Duration,
+    until: Option<Instant>,
+}
+
+impl Patience {
+    fn new(stall: Duration) -> Self {
+        Self { stall, until: None }
+    }
+
+    /// Something has moved.
+    fn renew(&mut self) {
+        self.until = None;
+    }
+
+    async fn wait(&mut self, ready: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+        let until = *self.until.get_or_insert_with(|| after(self.stall));
+        timeout_at(until, ready).await?
+    }
+}

@@ -1,0 +1,326 @@
+//! A shard: one thread with its tasks, ring, timers, pipes and scratch buffer, and the loop that
+//! turns them.
+//!
+//! A turn: take what other threads posted, fire timers, poll a bounded number of ready tasks,
+//! hand what they queued to the kernel and reap; wait in the kernel only if nobody is ready.
+//! No task runs while the ring is being reaped.
+//!
+//! Everything mutable is in a `RefCell` of its own, borrowed for the length of one call that runs
+//! no foreign code: tasks, destructors and wakers come back into the shard at any time.
+
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    rc::Rc,
+    sync::atomic::{AtomicU64, Ordering},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use super::{
+    Instant,
+    inbox::{self, Inbox},
+    now,
+    pipes::Pipes,
+    reactor::Reactor,
+    start::{ShardConfig, ShardId},
+    stats::ShardStats,
+    tasks::{Boxed, Tasks, Turn},
+    timer::Timers,
+    waker::TaskId,
+};
+
+/// Tasks polled between two looks at the ring.
+const POLLS_PER_TURN: usize = 64;
+/// What a task may do in one poll: a unit is a system call or 16 KiB moved.
+pub(super) const ALLOWANCE: u32 = 128;
+/// The scratch buffer, for system calls that need memory only while they last.
+pub(super) const SCRATCH_BYTES: usize = 64 << 10;
+
+/// The future that `block_on` drives: it stays where it is, so that it may borrow.
+pub(super) type Main<'a> = Pin<&'a mut dyn Future<Output = ()>>;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Shard>>> = const { RefCell::new(None) };
+}
+
+pub(super) struct Shard {
+    /// Unique in the process's life, unlike `id`.
+    pub(super) serial: u64,
+    pub(super) id: ShardId,
+    pub(super) stats: &'static ShardStats,
+    pub(super) reactor: RefCell<Reactor>,
+    pub(super) timers: RefCell<Timers>,
+    pub(super) pipes: RefCell<Pipes>,
+    pub(super) scratch: RefCell<Box<[u8]>>,
+    pub(super) random: RefCell<fastrand::Rng>,
+    /// What the running task may still do in this poll.
+    pub(super) allowance: Cell<u32>,
+    inbox: &'static Inbox,
+    tasks: RefCell<Tasks>,
+    /// When the grace of a drain is over.
+    drain_until: Cell<Option<Instant>>,
+    closing: Cell<bool>,
+}
+
+/// Runs `f` with the calling thread's shard.
+///
+/// # Panics
+/// If this thread isn't a shard.
+pub(super) fn with<T>(f: impl FnOnce(&Shard) -> T) -> T {
+    CURRENT.with_borrow(|current| {
+        f(current
+            .as_deref()
+            .expect("core::rt was called outside a shard: use block_on or start_shard"))
+    })
+}
+
+/// Runs `f` with the calling thread's shard, if it is one.
+pub(super) fn try_with<T>(f: impl FnOnce(&Shard) -> T) -> Option<T> {
+    CURRENT
+        .try_with(|current| Some(f(current.try_borrow().ok()?.as_deref()?)))
+        .ok()
+        .flatten()
+}
+
+/// Wakes a task of the calling thread's own shard. False: it is another's.
+pub(super) fn wake_here(id: TaskId) -> bool {
+    try_with(|shard| {
+        let own = shard.id.number() == id.shard();
+        if own {
+            shard.tasks.borrow_mut().wake(id);
+        }
+        own
+    })
+    .unwrap_or(false)
+}
+
+impl Shard {
+    /// Makes the calling thread a shard.
+    pub(super) fn enter(config: &ShardConfig) -> io::Result<Entered> {
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
+        if CURRENT.with_borrow(Option::is_some) {
+            return Err(io::Error::other("this thread is a shard already"));
+        }
+        let (number, inbox) = inbox::claim()?;
+        let reactor = match Reactor::new(config.ring_entries, inbox.event()) {
+            Ok(reactor) => reactor,
+            Err(error) => {
+                inbox.release(inbox.first_generation());
+                return Err(error);
+            }
+        };
+        let stats: &'static ShardStats = Box::leak(Box::default());
+        let shard = Rc::new(Self {
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
+            id: ShardId::new(number),
+            stats,
+            reactor: RefCell::new(reactor),
+            timers: RefCell::default(),
+            pipes: RefCell::new(Pipes::new(config.pipes_max, config.pipe_size, stats)),
+            scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
+            random: RefCell::new(fastrand::Rng::new()),
+            allowance: Cell::new(ALLOWANCE),
+            inbox,
+            tasks: RefCell::new(Tasks::new(number, inbox.first_generation())),
+            drain_until: Cell::new(None),
+            closing: Cell::new(false),
+        });
+        CURRENT.set(Some(Rc::clone(&shard)));
+        Ok(Entered(shard))
+    }
+
+    /// Adds a task. A shard that is ending drops the future instead.
+    pub(super) fn spawn(&self, future: Boxed) {
+        if self.closing.get() {
+            return self.drop_caught(future);
+        }
+        let refused = self.tasks.borrow_mut().insert(future).err();
+        if let Some(future) = refused {
+            tracing::error!(shard = %self.id, "too many tasks: a new one is dropped");
+            return self.drop_caught(future);
+        }
+        self.stats.tasks_started.add(1);
+        self.count_tasks();
+    }
+
+    pub(super) fn draining(&self) -> bool {
+        self.drain_until.get().is_some()
+    }
+
+    fn count_tasks(&self) {
+        self.stats.tasks.set(self.tasks.borrow().len() as u64);
+    }
+
+    fn run(&self, mut main: Option<Main<'_>>, ended: impl Fn() -> bool) -> io::Result<()> {
+        while !ended() {
+            self.stats.turns.add(1);
+            self.take_posted();
+            self.fire_timers();
+            self.poll_ready(&mut main);
+            if !ended() {
+                self.turn_ring()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_posted(&self) {
+        if self.inbox.take_everybody() {
+            self.tasks.borrow_mut().wake_all();
+        }
+        while let Some(id) = self.inbox.take() {
+            self.stats.wakeups_remote.add(1);
+            self.tasks.borrow_mut().wake(id);
+        }
+        if let Some(grace) = self.inbox.take_drain() {
+            let now = now();
+            self.drain_until
+                .set(Some(now.checked_add(grace).unwrap_or(now)));
+            // Whoever awaits `draining` looks again; the others go back to sleep.
+            self.tasks.borrow_mut().wake_all();
+        }
+    }
+
+    fn fire_timers(&self) {
+        if self.timers.borrow().first().is_none() {
+            return;
+        }
+        let now = now();
+        while let Some(id) = self.timers.borrow_mut().expire(now) {
+            self.tasks.borrow_mut().wake(id);
+        }
+    }
+
+    fn poll_ready(&self, main: &mut Option<Main<'_>>) {
+        let ready = self.tasks.borrow().ready().min(POLLS_PER_TURN);
+        for _ in 0..ready {
+            let Some(turn) = self.tasks.borrow_mut().next() else {
+                return;
+            };
+            self.allowance.set(ALLOWANCE);
+            self.stats.polls.add(1);
+            match (turn, &mut *main) {
+                (Turn::Task(id, future), _) => self.poll_task(id, future),
+                (Turn::Main(id), Some(main)) => {
+                    // Its output, also a panic, is its caller's business.
+                    let _ = main.as_mut().poll(&mut Context::from_waker(&id.waker()));
+                }
+                (Turn::Main(_), None) => {}
+            }
+        }
+    }
+
+    fn poll_task(&self, id: TaskId, mut future: Boxed) {
+        let waker = id.waker();
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            future.as_mut().poll(&mut Context::from_waker(&waker))
+        }));
+        match polled {
+            Ok(Poll::Pending) => return self.tasks.borrow_mut().put_back(id, future),
+            Ok(Poll::Ready(())) => {}
+            Err(panic) => self.report(panic),
+        }
+        self.drop_caught(future);
+        self.tasks.borrow_mut().remove(id);
+        self.count_tasks();
+    }
+
+    /// Drops a future, whose destructors may panic too.
+    fn drop_caught(&self, future: Boxed) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+            self.report(panic);
+        }
+    }
+
+    fn report(&self, panic: Box<dyn Any + Send>) {
+        self.stats.panics.add(1);
+        tracing::error!(shard = %self.id, "a task panicked: {}", panic_text(&*panic));
+        // A payload is a value like any other: its destructor may panic as well. That one's
+        // payload is leaked: there must be an end to it.
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            Box::leak(again);
+        }
+    }
+
+    fn turn_ring(&self) -> io::Result<()> {
+        self.take_woken();
+        if self.tasks.borrow().ready() > 0 || !self.inbox.fall_asleep() {
+            self.reactor.borrow_mut().turn()?;
+        } else {
+            let within = self.until_next_deadline();
+            let waited = self.reactor.borrow_mut().wait(within);
+            self.inbox.wake_up();
+            waited?;
+        }
+        self.take_woken();
+        Ok(())
+    }
+
+    fn take_woken(&self) {
+        let mut reactor = self.reactor.borrow_mut();
+        let mut tasks = self.tasks.borrow_mut();
+        reactor.take_woken(|id| tasks.wake(id));
+    }
+
+    fn until_next_deadline(&self) -> Option<Duration> {
+        let timer = self.timers.borrow().first();
+        let first = timer.into_iter().chain(self.drain_until.get()).min()?;
+        Some(first.saturating_duration_since(now()))
+    }
+
+    /// No task is left, or the grace of a drain is over.
+    fn ended(&self) -> bool {
+        self.tasks.borrow().len() == 0 || self.drain_until.get().is_some_and(|until| now() >= until)
+    }
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no text)")
+}
+
+/// The calling thread is a shard for as long as this lives. Dropping it ends the shard: the tasks
+/// first, then what the kernel has, then the ring.
+pub(super) struct Entered(Rc<Shard>);
+
+impl Entered {
+    pub(super) fn shard(&self) -> &Shard {
+        &self.0
+    }
+
+    /// Turns until no task is left, or a drain's grace is over.
+    pub(super) fn run(&self) -> io::Result<()> {
+        self.0.run(None, || self.0.ended())
+    }
+
+    /// Turns until `done`, with a future that isn't in the table.
+    pub(super) fn run_main(&self, main: Main<'_>, done: &Cell<bool>) -> io::Result<()> {
+        self.0.tasks.borrow_mut().insert_main();
+        self.0.run(Some(main), || done.get())
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let shard = &self.0;
+        shard.closing.set(true);
+        loop {
+            let Some(future) = shard.tasks.borrow_mut().take_any() else {
+                break;
+            };
+            shard.drop_caught(future);
+        }
+        shard.count_tasks();
+        if let Err(error) = shard.reactor.borrow_mut().close() {
+            tracing::error!(shard = %shard.id, "the ring does not close: {error}");
+        }
+        shard.inbox.release(shard.tasks.borrow().last_generation());
+        CURRENT.take();
+    }
+}

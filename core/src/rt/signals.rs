@@ -1,0 +1,34 @@
+//! Signals, taken by waiting for them on the main thread: no handler ever runs.
+
+use super::sys;
+
+const HANDLED: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
+/// What the process was told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// SIGINT or SIGTERM: end.
+    Terminate,
+    /// SIGHUP: read the configuration again, reopen files.
+    Hangup,
+}
+
+/// Keeps signals for [`wait`]. To be called first of all, before any thread is started: threads
+/// inherit it. SIGPIPE is ignored: a peer that has gone is an error of the call that writes.
+pub fn block() {
+    sys::ignore_signal(libc::SIGPIPE);
+    sys::block_signals(&HANDLED);
+}
+
+/// Waits for a signal. Blocks the thread: for the main thread, which is no shard.
+#[must_use]
+pub fn wait() -> Signal {
+    loop {
+        // The call fails only if it is interrupted by a debugger, or for a wrong number.
+        match sys::wait_signal(&HANDLED) {
+            Ok(libc::SIGHUP) => return Signal::Hangup,
+            Ok(_) => return Signal::Terminate,
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Starting and ending shards.
+
+use std::{
+    cell::{Cell, RefCell},
+    error, fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::pin,
+    sync::mpsc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use super::{
+    check::StartError,
+    inbox,
+    shard::{self, Shard, panic_text},
+    stats::ShardStats,
+    sys,
+};
+
+/// What a shard is given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShardConfig {
+    /// The thread's name.
+    pub name: String,
+    /// The CPU it is bound to.
+    pub cpu: Option<usize>,
+    /// Entries of its submission queue; it is flushed whenever it is full.
+    pub ring_entries: u32,
+    /// How many pipes its relays may have.
+    pub pipes_max: usize,
+    /// Bytes that a pipe should hold; the kernel may grant less.
+    pub pipe_size: usize,
+}
+
+impl Default for ShardConfig {
+    fn default() -> Self {
+        Self {
+            name: "shard".into(),
+            cpu: None,
+            ring_entries: 256,
+            pipes_max: 64,
+            pipe_size: 256 << 10,
+        }
+    }
+}
+
+/// A shard's number: unique among those that run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ShardId(u16);
+
+impl ShardId {
+    pub(super) fn new(number: u16) -> Self {
+        Self(number)
+    }
+
+    /// The number itself.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A shard's thread ended otherwise than by its work coming to an end.
+#[derive(Debug)]
+pub enum JoinError {
+    /// Its ring failed.
+    Ring(io::Error),
+    /// It panicked outside every task.
+    Panicked(String),
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ring(error) => write!(f, "the shard's ring failed: {error}"),
+            Self::Panicked(text) => write!(f, "the shard's thread panicked: {text}"),
+        }
+    }
+}
+
+impl error::Error for JoinError {}
+
+/// A running shard, as other threads see it.
+#[derive(Debug)]
+pub struct ShardHandle {
+    id: ShardId,
+    stats: &'static ShardStats,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl ShardHandle {
+    /// The shard's number.
+    #[must_use]
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// The shard's counters, which stay readable after its end.
+    #[must_use]
+    pub fn stats(&self) -> &'static ShardStats {
+        self.stats
+    }
+
+    /// Tells the shard to end: [`draining`] resolves in its tasks, and those that are left after
+    /// `grace` are dropped.
+    pub fn drain(&self, grace: Duration) {
+        // A thread that has ended may have given its number to another shard.
+        if !self.thread.is_finished() {
+            inbox::of(self.id.number()).drain(grace);
+        }
+    }
+
+    /// Whether the shard has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the shard's end: when no task is left, or a drain's grace is over.
+    ///
+    /// # Errors
+    /// If it ended for another reason.
+    pub fn join(self) -> Result<(), JoinError> {
+        match self.thread.join() {
+            Ok(result) => result.map_err(JoinError::Ring),
+            Err(panic) => Err(JoinError::Panicked(panic_text(&*panic).into())),
+        }
+    }
+}
+
+/// Starts a shard on a thread of its own. Its first task is what `main` gives, called there.
+///
+/// # Errors
+/// If the host does not allow it, with what to change; the thread has ended then.
+pub fn start_shard<F>(
+    config: ShardConfig,
+    main: impl FnOnce() -> F + Send + 'static,
+) -> Result<ShardHandle, StartError>
+where
+    F: Future<Output = ()> + 'static,
+{
+    let (report, started) = mpsc::sync_channel(1);
+    let name = config.name.clone();
+    let thread = thread::Builder::new().name(name).spawn(move || {
+        let entered = match enter_pinned(&config) {
+            Ok(entered) => entered,
+            Err(error) => {
+                // The receiver waits for this message.
+                let _ = report.send(Err(error));
+                return Ok(());
+            }
+        };
+        let _ = report.send(Ok((entered.shard().id, entered.shard().stats)));
+        entered.shard().spawn(Box::pin(async move { main().await }));
+        entered.run()
+    });
+    let thread = thread.map_err(StartError::Thread)?;
+    match started.recv() {
+        Ok(Ok((id, stats))) => Ok(ShardHandle { id, stats, thread }),
+        Ok(Err(error)) => Err(error),
+        Err(_gone) => Err(StartError::Thread(io::Error::other(
+            "it ended before it began",
+        ))),
+    }
+}
+
+fn enter_pinned(config: &ShardConfig) -> Result<shard::Entered, StartError> {
+    if let Some(cpu) = config.cpu {
+        sys::pin(cpu).map_err(|error| StartError::Cpu { cpu, error })?;
+    }
+    Shard::enter(config).map_err(StartError::ring)
+}
+
+/// Makes the calling thread a shard until `future` is done. Tasks that are left are dropped. The
+/// thread is not bound to a CPU.
+///
+/// # Errors
+/// If the ring can't be set up (the error says why) or fails.
+pub fn block_on<F: Future>(config: ShardConfig, future: F) -> io::Result<F::Output> {
+    let entered =
+        Shard::enter(&config).map_err(|error| io::Error::other(StartError::ring(error)))?;
+    let output = RefCell::new(None);
+    let done = Cell::new(false);
+    {
+        let mut future = pin!(future);
+        let main = pin!(std::future::poll_fn(|context| {
+            // Main stays in the caller's hands: once done it must not be polled again.
+            if done.get() {
+                return std::task::Poll::Ready(());
+            }
+            let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+            let result = match polled {
+                Ok(std::task::Poll::Pending) => return std::task::Poll::Pending,
+                Ok(std::task::Poll::Ready(output)) => Ok(output),
+                Err(panic) => Err(panic),
+            };
+            *output.borrow_mut() = Some(result);
+            done.set(true);
+            std::task::Poll::Ready(())
+        }));
+        entered.run_main(main, &done)?;
+    }
+    drop(entered);
+    match output
+        .into_inner()
+        .expect("invariant: the loop ends when main is done")
+    {
+        Ok(output) => Ok(output),
+        Err(panic) => resume_unwind(panic),
+    }
+}
+
+/// Adds a task to the calling thread's shard.
+///
+/// # Panics
+/// If this thread isn't a shard.
+pub fn spawn(future: impl Future<Output = ()> + 'static) {
+    let future = Box::pin(future);
+    shard::with(|shard| shard.spawn(future));
+}
+
+/// Resolves once the shard has been told to end.
+pub async fn draining() {
+    // A drain wakes every task once.
+    std::future::poll_fn(|_context| {
+        if shard::with(Shard::draining) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}

@@ -1,0 +1,207 @@
+//! A connection: TCP or unix, always non-blocking, always closed by being dropped.
+//!
+//! Every operation tries its system call first and waits for readiness only after EAGAIN. Nothing
+//! is lost when a future is dropped: a call that has moved bytes has returned already.
+
+use std::{
+    io::{self, Read},
+    marker::PhantomData,
+    net::Shutdown,
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
+
+use socket2::Socket;
+
+use super::{
+    Address,
+    combine::allowance,
+    listener::new_socket,
+    reactor::{READABLE, WRITABLE, ready},
+    shard,
+    timer::{sleep, timeout},
+};
+
+/// A connection. All methods take `&self`: one task may wait for reading and writing at once.
+/// Dropping it closes it; polls in flight borrow it and are cancelled before.
+#[derive(Debug)]
+pub struct Stream {
+    socket: Socket,
+    /// A connection stays on the shard that made it.
+    not_send: PhantomData<*const ()>,
+}
+
+impl Stream {
+    pub(super) fn new(socket: Socket) -> Self {
+        Self {
+            socket,
+            not_send: PhantomData,
+        }
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// `TimedOut` if it takes longer than `within`; otherwise what the system calls say.
+    pub async fn connect(address: &Address, within: Duration) -> io::Result<Self> {
+        let socket = new_socket(address)?;
+        if let Address::Tcp(_) = address {
+            socket.set_tcp_nodelay(true)?;
+        }
+        timeout(within, connect(&socket, address)).await??;
+        Ok(Self::new(socket))
+    }
+
+    /// Reads what is there, once something is; zero means that the peer has closed.
+    ///
+    /// # Errors
+    /// What the system calls say.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            allowance(1).await;
+            match self.try_read(buffer) {
+                Err(error) if is_would_block(&error) => self.readable().await?,
+                other => return other,
+            }
+        }
+    }
+
+    /// Appends to `buffer` what is there, once something is: at most `max` bytes, and at most
+    /// 64 KiB. The buffer needs no room, and no allocation at all, while this waits. Zero means
+    /// that the peer has closed.
+    ///
+    /// # Errors
+    /// What the system calls say.
+    pub async fn read_into(&self, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        loop {
+            allowance(1).await;
+            let read = shard::with(|shard| {
+                let mut scratch = shard.scratch.borrow_mut();
+                let room = max.min(scratch.len());
+                let count = self.try_read(&mut scratch[..room])?;
+                buffer.extend_from_slice(&scratch[..count]);
+                Ok(count)
+            });
+            match read {
+                Err(error) if is_would_block(&error) => self.readable().await?,
+                other => return other,
+            }
+        }
+    }
+
+    /// Waits until reading gives bytes, the end or an error.
+    ///
+    /// # Errors
+    /// If the ring does not take the poll.
+    pub async fn readable(&self) -> io::Result<()> {
+        ready(&self.socket, READABLE).await
+    }
+
+    /// Waits until writing takes bytes or gives an error.
+    ///
+    /// # Errors
+    /// If the ring does not take the poll.
+    pub async fn writable(&self) -> io::Result<()> {
+        ready(&self.socket, WRITABLE).await
+    }
+
+    /// Reads what is there now; zero means that the peer has closed.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing is there; otherwise what the system call says.
+    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        uninterrupted(|| (&self.socket).read(buffer))
+    }
+
+    /// Writes what fits now, at least one byte of a buffer that isn't empty.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing fits; otherwise what the system call says.
+    pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
+        uninterrupted(|| self.socket.send_with_flags(buffer, libc::MSG_NOSIGNAL))
+    }
+
+    /// Writes all of it, waiting as often as it takes: the caller gives it a deadline.
+    ///
+    /// # Errors
+    /// What the system calls say; how much was written is not known then.
+    pub async fn write_all(&self, mut buffer: &[u8]) -> io::Result<()> {
+        while !buffer.is_empty() {
+            allowance(1).await;
+            match self.try_write(buffer) {
+                Ok(count) => buffer = &buffer[count..],
+                Err(error) if is_would_block(&error) => self.writable().await?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the peer that nothing more will be written.
+    ///
+    /// # Errors
+    /// What the system call says.
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Where the peer is.
+    ///
+    /// # Errors
+    /// What the system call says, for instance that the peer has gone.
+    pub fn peer_address(&self) -> io::Result<Address> {
+        Ok(Address::from_socket(&self.socket.peer_addr()?))
+    }
+
+    /// Our own end.
+    ///
+    /// # Errors
+    /// What the system call says.
+    pub fn local_address(&self) -> io::Result<Address> {
+        Ok(Address::from_socket(&self.socket.local_addr()?))
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+pub(super) fn is_would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// Calls again what a signal interrupted.
+pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+async fn connect(socket: &Socket, address: &Address) -> io::Result<()> {
+    let target = address.to_socket()?;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match socket.connect(&target) {
+            Ok(()) => return Ok(()),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EINPROGRESS | libc::EINTR | libc::EALREADY) => break,
+                // A unix listener's queue is full. There is no readiness for that: try again.
+                Some(libc::EAGAIN) if matches!(address, Address::Unix(_)) => {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(UNIX_PAUSE_MAX);
+                }
+                _ => return Err(error),
+            },
+        }
+    }
+    ready(socket, WRITABLE).await?;
+    socket.take_error()?.map_or(Ok(()), Err)
+}
+
+/// The longest pause between two tries at a unix listener whose queue is full.
+const UNIX_PAUSE_MAX: Duration = Duration::from_millis(50);

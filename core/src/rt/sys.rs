@@ -1,0 +1,197 @@
+//! The system calls that no safe crate offers, each behind a safe function.
+//!
+//! Everything here takes borrowed descriptors and slices, so the borrow checker keeps what the
+//! kernel is given alive for the length of the call; no call keeps a pointer after it returns.
+
+use std::{
+    io, mem,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    ptr,
+};
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// A new eventfd that doesn't block.
+pub(super) fn eventfd() -> io::Result<OwnedFd> {
+    // SAFETY: eventfd takes no pointers.
+    let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+    // SAFETY: the kernel has just given out this descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Makes an eventfd readable. A counter at its end is readable already: nothing to report.
+pub(super) fn eventfd_signal(event: BorrowedFd<'_>) {
+    let one = 1u64.to_ne_bytes();
+    // SAFETY: `one` is eight readable bytes that outlive the call.
+    unsafe { libc::write(event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+}
+
+/// Sets an eventfd back to zero.
+pub(super) fn eventfd_clear(event: BorrowedFd<'_>) {
+    let mut count = [0u8; 8];
+    // SAFETY: `count` is eight writable bytes that outlive the call.
+    unsafe { libc::read(event.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+}
+
+/// A new pipe (reading end, writing end) that doesn't block.
+pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [0; 2];
+    // SAFETY: `ends` has room for the two descriptors that pipe2 writes.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
+    // SAFETY: the kernel has just given out both descriptors; nobody else owns them.
+    Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
+}
+
+/// Asks for a pipe of `bytes`, and says how much it holds then: what the kernel grants to this
+/// user may be less.
+pub(super) fn pipe_size(pipe: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
+    let wanted = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    // SAFETY: F_SETPIPE_SZ and F_GETPIPE_SZ take and give plain integers.
+    let granted = unsafe {
+        match libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, wanted) {
+            -1 => libc::fcntl(pipe.as_raw_fd(), libc::F_GETPIPE_SZ),
+            granted => granted,
+        }
+    };
+    Ok(check(granted)?.unsigned_abs() as usize)
+}
+
+/// Moves at most `bytes` from one descriptor to the other, one of which is a pipe.
+///
+/// SPLICE_F_NONBLOCK covers the pipe only: the other end must be O_NONBLOCK itself, or this call
+/// would block the shard.
+pub(super) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
+    let flags = libc::SPLICE_F_NONBLOCK | libc::SPLICE_F_MOVE;
+    // SAFETY: null offsets mean "none"; the descriptors are borrowed for the length of the call.
+    let moved = unsafe {
+        libc::splice(
+            from.as_raw_fd(),
+            ptr::null_mut(),
+            to.as_raw_fd(),
+            ptr::null_mut(),
+            bytes,
+            flags,
+        )
+    };
+    usize::try_from(moved).map_err(|_| io::Error::last_os_error())
+}
+
+/// The CPUs that this thread may run on.
+pub(super) fn affinity() -> io::Result<Vec<usize>> {
+    // SAFETY: cpu_set_t is a plain array of integers, for which all zeroes is a value.
+    let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
+    // SAFETY: `set` is writable and of the size that is told.
+    check(unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) })?;
+    let cpus = 0..libc::CPU_SETSIZE.unsigned_abs() as usize;
+    // SAFETY: CPU_ISSET reads inside `set` for every number below CPU_SETSIZE.
+    Ok(cpus
+        .filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) })
+        .collect())
+}
+
+/// Binds this thread to one CPU.
+pub(super) fn pin(cpu: usize) -> io::Result<()> {
+    if cpu >= libc::CPU_SETSIZE.unsigned_abs() as usize {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: cpu_set_t is a plain array of integers, for which all zeroes is a value.
+    let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
+    // SAFETY: `cpu` is below CPU_SETSIZE, so CPU_SET writes inside `set`.
+    unsafe { libc::CPU_SET(cpu, &mut set) };
+    // SAFETY: `set` is readable and of the size that is told.
+    check(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) })?;
+    Ok(())
+}
+
+/// A resource limit of this process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    pub(super) soft: u64,
+    pub(super) hard: u64,
+}
+
+/// Which limit.
+#[derive(Clone, Copy)]
+pub(super) enum Resource {
+    /// Open descriptors.
+    Descriptors,
+    /// Bytes of locked memory.
+    LockedMemory,
+}
+
+impl Resource {
+    fn number(self) -> libc::__rlimit_resource_t {
+        match self {
+            Self::Descriptors => libc::RLIMIT_NOFILE,
+            Self::LockedMemory => libc::RLIMIT_MEMLOCK,
+        }
+    }
+}
+
+/// What a limit is set to.
+pub(super) fn limit(resource: Resource) -> io::Result<Limit> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is writable and of the type that the call fills in.
+    check(unsafe { libc::getrlimit(resource.number(), &raw mut limit) })?;
+    Ok(Limit {
+        soft: limit.rlim_cur,
+        hard: limit.rlim_max,
+    })
+}
+
+/// Sets a limit.
+pub(super) fn set_limit(resource: Resource, to: Limit) -> io::Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: to.soft,
+        rlim_max: to.hard,
+    };
+    // SAFETY: `limit` is readable and of the type that the call reads.
+    check(unsafe { libc::setrlimit(resource.number(), &raw const limit) })?;
+    Ok(())
+}
+
+fn signal_set(signals: &[libc::c_int]) -> libc::sigset_t {
+    // SAFETY: sigset_t is a plain array of integers, for which all zeroes is a value.
+    let mut set: libc::sigset_t = unsafe { mem::zeroed() };
+    // SAFETY: `set` is writable; the numbers are libc's own signal numbers.
+    unsafe {
+        libc::sigemptyset(&raw mut set);
+        for &signal in signals {
+            libc::sigaddset(&raw mut set, signal);
+        }
+    }
+    set
+}
+
+/// Blocks signals for this thread and those that it starts from now on.
+pub(super) fn block_signals(signals: &[libc::c_int]) {
+    let set = signal_set(signals);
+    // SAFETY: `set` is readable for the length of the call; the old mask isn't asked for.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
+}
+
+/// Makes the kernel forget about a signal.
+pub(super) fn ignore_signal(signal: libc::c_int) {
+    // SAFETY: SIG_IGN installs no handler, so no code of ours runs in signal context.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+/// Waits for one of the signals, which must be blocked.
+pub(super) fn wait_signal(signals: &[libc::c_int]) -> io::Result<libc::c_int> {
+    let set = signal_set(signals);
+    let mut signal = 0;
+    // SAFETY: `set` is readable and `signal` writable for the length of the call.
+    match unsafe { libc::sigwait(&raw const set, &raw mut signal) } {
+        0 => Ok(signal),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
