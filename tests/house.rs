@@ -20,7 +20,11 @@ fn check(wanted: impl Fn(&File) -> bool, rule: impl Fn(&File) -> Vec<String>) {
     assert!(!files.is_empty(), "the rule looked at nothing");
     let found: Vec<_> = files
         .iter()
-        .flat_map(|file| rule(file).into_iter().map(move |what| format!("{}: {what}", file.path)))
+        .flat_map(|file| {
+            rule(file)
+                .into_iter()
+                .map(move |what| format!("{}: {what}", file.path))
+        })
         .collect();
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
@@ -67,9 +71,15 @@ fn no_path_of_a_workplace() {
 #[test]
 fn dependencies_are_written_down() {
     let files = walk(Path::new(env!("CARGO_MANIFEST_DIR")));
-    let page = files.iter().find(|file| file.path == rules::DEPENDENCIES_PAGE);
-    let page = &page.expect("docs/decisions/0003-dependencies.md is there").text;
-    let manifests = files.iter().filter(|file| file.path.ends_with("Cargo.toml"));
+    let page = files
+        .iter()
+        .find(|file| file.path == rules::DEPENDENCIES_PAGE);
+    let page = &page
+        .expect("docs/decisions/0003-dependencies.md is there")
+        .text;
+    let manifests = files
+        .iter()
+        .filter(|file| file.path.ends_with("Cargo.toml"));
     let manifests: Vec<_> = manifests.map(|file| file.text.as_str()).collect();
     assert!(manifests.len() >= 4, "the workspace and its crates");
     let found = rules::dependencies(&manifests, page);

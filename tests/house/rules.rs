@@ -4,21 +4,36 @@ use std::collections::BTreeSet;
 
 use super::source::File;
 
-pub const DEPENDENCIES_PAGE: &str = "docs/decisions/0003-dependencies.md";
+pub(crate) const DEPENDENCIES_PAGE: &str = "docs/decisions/0003-dependencies.md";
 
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// The modules at the top of core, and what of core each of the lower three may use: itself.
-const CORE: [&str; 10] =
-    ["auth", "config", "limits", "lmdb", "log", "mailboxes", "metrics", "proto", "rt", "wire"];
+const CORE: [&str; 10] = [
+    "auth",
+    "config",
+    "limits",
+    "lmdb",
+    "log",
+    "mailboxes",
+    "metrics",
+    "proto",
+    "rt",
+    "wire",
+];
 const LOWER: [&str; 3] = ["rt", "wire", "proto"];
 
 /// rt, wire, proto → the rest of core → mupdate → proxy → root; one runtime, one TLS.
-pub fn layers(file: &File) -> Vec<String> {
+pub(crate) fn layers(file: &File) -> Vec<String> {
     let mut found = Vec::new();
     let barred: &[&str] = match file.path.split('/').next() {
-        Some("core") => &["ravenry_mupdate", "ravenry_proxy", "ravenry_backend", "ravenry_loadgen"],
+        Some("core") => &[
+            "ravenry_mupdate",
+            "ravenry_proxy",
+            "ravenry_backend",
+            "ravenry_loadgen",
+        ],
         Some("mupdate") => &["ravenry_proxy", "ravenry_backend", "ravenry_loadgen"],
         Some("proxy") => &["ravenry_backend", "ravenry_loadgen"],
         _ => &[],
@@ -32,7 +47,9 @@ pub fn layers(file: &File) -> Vec<String> {
             path.split('/').next() == Some(layer) || path == format!("{layer}.rs")
         });
         if inside {
-            let used = core_modules(file).into_iter().filter(|(_, module)| *module != layer);
+            let used = core_modules(file)
+                .into_iter()
+                .filter(|(_, module)| *module != layer);
             let used = used.filter(|(_, module)| CORE.contains(&module.as_str()));
             found.extend(used.map(|(l, module)| format!("line {l}: {layer} uses {module}")));
         }
@@ -42,7 +59,10 @@ pub fn layers(file: &File) -> Vec<String> {
 
 /// The modules of core that a file names by `crate::` or by `super::` up to the root.
 fn core_modules(file: &File) -> Vec<(usize, String)> {
-    let inner = file.path.trim_start_matches("core/src/").trim_end_matches(".rs");
+    let inner = file
+        .path
+        .trim_start_matches("core/src/")
+        .trim_end_matches(".rs");
     let depth = inner.split('/').filter(|part| *part != "mod").count();
     let roots = ["crate::".to_owned(), "super::".repeat(depth)];
     let mut found = Vec::new();
@@ -84,23 +104,31 @@ fn first_names(path: &str) -> Vec<String> {
 }
 
 /// `unsafe` stands in rt and in the one file that opens LMDB.
-pub fn unsafe_places(file: &File) -> Vec<String> {
+pub(crate) fn unsafe_places(file: &File) -> Vec<String> {
     if file.path.starts_with("core/src/rt/") || file.path == "core/src/lmdb.rs" {
         return Vec::new();
     }
-    lines_with_word(&file.code, "unsafe").map(|line| format!("line {line}: unsafe")).collect()
+    lines_with_word(&file.code, "unsafe")
+        .map(|line| format!("line {line}: unsafe"))
+        .collect()
 }
 
 /// The first line says what the file is for.
-pub fn header(file: &File) -> Vec<String> {
+pub(crate) fn header(file: &File) -> Vec<String> {
     let first = file.text.lines().next().unwrap_or_default();
-    let says = first.strip_prefix("//! ").is_some_and(|text| !text.trim().is_empty());
-    if says { Vec::new() } else { vec!["the first line is not `//! what it is for`".to_owned()] }
+    let says = first
+        .strip_prefix("//! ")
+        .is_some_and(|text| !text.trim().is_empty());
+    if says {
+        Vec::new()
+    } else {
+        vec!["the first line is not `//! what it is for`".to_owned()]
+    }
 }
 
 /// Files and bodies of functions that can be read in one go; comments and blank lines of a body
 /// don't count, as with clippy.
-pub fn lengths(file: &File) -> Vec<String> {
+pub(crate) fn lengths(file: &File) -> Vec<String> {
     let lines = file.text.lines().count();
     let mut found = Vec::new();
     if lines > FILE_LINES_MAX {
@@ -108,11 +136,15 @@ pub fn lengths(file: &File) -> Vec<String> {
     }
     for at in words(&file.code, "fn") {
         let name = word_at(file.code[at + 2..].trim_start());
-        let Some(body) = body_of(&file.code[at..]) else { continue };
+        let Some(body) = body_of(&file.code[at..]) else {
+            continue;
+        };
         let lines = body.lines().filter(|line| !line.trim().is_empty()).count();
         if lines > FUNCTION_LINES_MAX {
             let line = line_of(&file.code, at);
-            found.push(format!("line {line}: {name} has {lines} lines, {FUNCTION_LINES_MAX} at most"));
+            found.push(format!(
+                "line {line}: {name} has {lines} lines, {FUNCTION_LINES_MAX} at most"
+            ));
         }
     }
     found
@@ -120,8 +152,7 @@ pub fn lengths(file: &File) -> Vec<String> {
 
 /// Between the braces of a function; `None` for a declaration or a function pointer.
 fn body_of(function: &str) -> Option<&str> {
-    let open = function.find(['{', ';'])?;
-    let (mut depth, mut parens) = (0_usize, 0_isize);
+    let (mut open, mut depth, mut parens) = (0, 0_usize, 0_isize);
     for (i, c) in function.char_indices() {
         match c {
             '(' | '[' => parens += 1,
@@ -133,8 +164,9 @@ fn body_of(function: &str) -> Option<&str> {
             return None;
         }
         match c {
+            '{' if depth == 0 => (open, depth) = (i + 1, 1),
             '{' => depth += 1,
-            '}' if depth == 1 => return function.get(open + 1..i),
+            '}' if depth == 1 => return function.get(open..i),
             '}' => depth = depth.checked_sub(1)?,
             _ => {}
         }
@@ -143,18 +175,28 @@ fn body_of(function: &str) -> Option<&str> {
 }
 
 /// No place holder, no test that doesn't run.
-pub fn undone(file: &File) -> Vec<String> {
+pub(crate) fn undone(file: &File) -> Vec<String> {
     let macros = ["todo", "unimplemented"].into_iter().flat_map(|name| {
-        let used = words(&file.code, name).filter(|at| file.code[at + name.len()..].starts_with('!'));
-        used.map(move |at| (at, format!("{name}!"))).collect::<Vec<_>>()
+        let used =
+            words(&file.code, name).filter(|at| file.code[at + name.len()..].starts_with('!'));
+        used.map(move |at| (at, format!("{name}!")))
+            .collect::<Vec<_>>()
     });
-    let ignored = file.code.match_indices("#[ignore").map(|(at, _)| (at, "#[ignore]".to_owned()));
-    macros.chain(ignored).map(|(at, what)| format!("line {}: {what}", line_of(&file.code, at))).collect()
+    let ignored = file
+        .code
+        .match_indices("#[ignore")
+        .map(|(at, _)| (at, "#[ignore]".to_owned()));
+    macros
+        .chain(ignored)
+        .map(|(at, what)| format!("line {}: {what}", line_of(&file.code, at)))
+        .collect()
 }
 
 /// No module is called for holding things.
-pub fn names(file: &File) -> Vec<String> {
-    let barred = ["manager", "util", "utils", "common", "helper", "helpers", "misc"];
+pub(crate) fn names(file: &File) -> Vec<String> {
+    let barred = [
+        "manager", "util", "utils", "common", "helper", "helpers", "misc",
+    ];
     let parts = file.path.trim_end_matches(".rs").split('/');
     let mut found: Vec<_> = parts
         .filter(|part| barred.contains(part))
@@ -163,27 +205,40 @@ pub fn names(file: &File) -> Vec<String> {
     for at in words(&file.code, "mod") {
         let name = word_at(file.code[at + 3..].trim_start());
         if barred.contains(&name) {
-            found.push(format!("line {}: a module called {name}", line_of(&file.code, at)));
+            found.push(format!(
+                "line {}: a module called {name}",
+                line_of(&file.code, at)
+            ));
         }
     }
     found
 }
 
 /// The repository stands by itself: no path of the place where somebody worked on it.
-pub fn workplaces(file: &File) -> Vec<String> {
+pub(crate) fn workplaces(file: &File) -> Vec<String> {
     let barred = [concat!("..", "/shared"), concat!("/wo", "rk/")];
     let lines = file.text.lines().enumerate();
     let bad = lines.filter(|(_, line)| barred.iter().any(|path| line.contains(path)));
-    bad.map(|(i, line)| format!("line {}: {}", i + 1, line.trim())).collect()
+    bad.map(|(i, line)| format!("line {}: {}", i + 1, line.trim()))
+        .collect()
 }
 
 /// Every dependency of a manifest has a row `| name | …` on the page, and the page no other.
-pub fn dependencies(manifests: &[&str], page: &str) -> Vec<String> {
-    let used: BTreeSet<_> = manifests.iter().flat_map(|manifest| dependency_names(manifest)).collect();
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+pub(crate) fn dependencies(manifests: &[&str], page: &str) -> Vec<String> {
+    let used: BTreeSet<_> = manifests
+        .iter()
+        .flat_map(|manifest| dependency_names(manifest))
+        .collect();
+    let rows = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     let written: BTreeSet<_> = rows.map(|(name, _)| name.to_owned()).collect();
-    let missing = used.difference(&written).map(|name| format!("{name} has no row"));
-    let stale = written.difference(&used).map(|name| format!("{name} has a row and no use"));
+    let missing = used
+        .difference(&written)
+        .map(|name| format!("{name} has no row"));
+    let stale = written
+        .difference(&used)
+        .map(|name| format!("{name} has a row and no use"));
     missing.chain(stale).collect()
 }
 
@@ -217,9 +272,11 @@ fn word_at(text: &str) -> &str {
 
 /// Where a word stands as a word of its own.
 fn words<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = usize> + 't {
-    text.match_indices(word).map(|(at, _)| at).filter(move |at| {
-        !text[..*at].ends_with(is_word) && !text[at + word.len()..].starts_with(is_word)
-    })
+    text.match_indices(word)
+        .map(|(at, _)| at)
+        .filter(move |at| {
+            !text[..*at].ends_with(is_word) && !text[at + word.len()..].starts_with(is_word)
+        })
 }
 
 fn lines_with_word<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = usize> + 't {
@@ -241,15 +298,35 @@ mod tests {
     #[test]
     fn layers_can_fail() {
         for (path, text, want) in [
-            ("core/src/rt/net.rs", "use crate::rt::ring;\nuse super::timer;", 0),
+            (
+                "core/src/rt/net.rs",
+                "use crate::rt::ring;\nuse super::timer;",
+                0,
+            ),
             ("core/src/rt/net.rs", "use crate::wire;", 1),
-            ("core/src/rt/net.rs", "use crate::{rt, wire, proto::{sasl, imap}, limits::X};", 3),
+            (
+                "core/src/rt/net.rs",
+                "use crate::{rt, wire, proto::{sasl, imap}, limits::X};",
+                3,
+            ),
             ("core/src/rt/net.rs", "use super::super::auth::X;", 1),
             ("core/src/rt/mod.rs", "use super::config;", 1),
-            ("core/src/rt/mod.rs", "mod tests {\n use super::*;\n use super::net;\n}", 0),
+            (
+                "core/src/rt/mod.rs",
+                "mod tests {\n use super::*;\n use super::net;\n}",
+                0,
+            ),
             ("core/src/wire/imap.rs", "fn f() { crate::proto::x() }", 1),
-            ("core/src/proto/imap/mod.rs", "use super::super::wire::Line;", 1),
-            ("core/src/wire/imap.rs", "// crate::proto is above\nlet s = \"crate::proto\";", 0),
+            (
+                "core/src/proto/imap/mod.rs",
+                "use super::super::wire::Line;",
+                1,
+            ),
+            (
+                "core/src/wire/imap.rs",
+                "// crate::proto is above\nlet s = \"crate::proto\";",
+                0,
+            ),
             ("core/src/auth/mod.rs", "use crate::rt::Pool;", 0),
             ("core/src/auth/mod.rs", "use ravenry_proxy::x;", 1),
             ("mupdate/src/lib.rs", "use ravenry_core::rt;", 0),
@@ -276,7 +353,13 @@ mod tests {
     #[test]
     fn header_can_fail() {
         assert_eq!(found(header, "a.rs", "//! The job.\n"), 0);
-        for bad in ["", "//!\n", "// A comment.\n", "\n//! Late.\n", "use std::fs;\n"] {
+        for bad in [
+            "",
+            "//!\n",
+            "// A comment.\n",
+            "\n//! Late.\n",
+            "use std::fs;\n",
+        ] {
             assert_eq!(found(header, "a.rs", bad), 1, "{bad:?}");
         }
     }
@@ -286,27 +369,44 @@ mod tests {
         let file = |lines| "x\n".repeat(lines);
         assert_eq!(found(lengths, "a.rs", &file(600)), 0);
         assert_eq!(found(lengths, "a.rs", &file(601)), 1);
-        let function = |lines| format!("fn f(a: [u8; 4]) -> X {{\n{}}}\n", "a;\n\n// b\n".repeat(lines));
+        let function = |lines| {
+            format!(
+                "fn f(a: [u8; 4]) -> X {{\n{}}}\n",
+                "a;\n\n// b\n".repeat(lines)
+            )
+        };
         assert_eq!(found(lengths, "a.rs", &function(70)), 0);
         assert_eq!(found(lengths, "a.rs", &function(71)), 1);
         let nested = format!("fn g() {{\n{}}}\n", "if x {\n}\n".repeat(36));
         assert_eq!(found(lengths, "a.rs", &nested), 1);
-        let declared = "trait T {\n fn f(&self, g: fn() -> u8);\n}\n".to_owned() + &"a;\n".repeat(90);
+        let declared =
+            "trait T {\n fn f(&self, g: fn() -> u8);\n}\n".to_owned() + &"a;\n".repeat(90);
         assert_eq!(found(lengths, "a.rs", &declared), 0);
     }
 
     #[test]
     fn undone_can_fail() {
-        let bad = "fn f() { todo!() }\nfn g() { unimplemented!(\"x\") }\n#[test]\n#[ignore = \"slow\"]";
+        let bad =
+            "fn f() { todo!() }\nfn g() { unimplemented!(\"x\") }\n#[test]\n#[ignore = \"slow\"]";
         assert_eq!(found(undone, "a.rs", bad), 3);
-        assert_eq!(found(undone, "a.rs", "// todo!()\nlet todo = 1; // #[ignore]"), 0);
+        assert_eq!(
+            found(undone, "a.rs", "// todo!()\nlet todo = 1; // #[ignore]"),
+            0
+        );
     }
 
     #[test]
     fn names_can_fail() {
         assert_eq!(found(names, "core/src/util.rs", ""), 1);
         assert_eq!(found(names, "proxy/src/manager/mod.rs", ""), 1);
-        assert_eq!(found(names, "proxy/src/lib.rs", "mod helper { }\npub mod common;\nmod commons;"), 2);
+        assert_eq!(
+            found(
+                names,
+                "proxy/src/lib.rs",
+                "mod helper { }\npub mod common;\nmod commons;"
+            ),
+            2
+        );
         assert_eq!(found(names, "proxy/src/route.rs", "mod tests {}"), 0);
     }
 
@@ -314,7 +414,14 @@ mod tests {
     fn workplaces_can_fail() {
         let bad = format!("see {}shared/x\ncd /wo{}/main", "../", "rk");
         assert_eq!(found(workplaces, "README.md", &bad), 2);
-        assert_eq!(found(workplaces, "README.md", "cd /var/lib/ravenry, a framework/shared"), 0);
+        assert_eq!(
+            found(
+                workplaces,
+                "README.md",
+                "cd /var/lib/ravenry, a framework/shared"
+            ),
+            0
+        );
     }
 
     #[test]
@@ -322,10 +429,17 @@ mod tests {
         let manifest = "[package]\nname = \"x\"\n[dependencies]\nravenry-core = { path = \"c\" }\n\
             # toml\nlibc.workspace = true\nheed = \"1\"\n[dependencies.serde]\nversion = \"1\"\n\
             [target.'cfg(unix)'.dev-dependencies]\ntempfile = \"3\"\n[lints]\nworkspace = true\n";
-        assert_eq!(dependency_names(manifest), ["libc", "heed", "serde", "tempfile"]);
+        assert_eq!(
+            dependency_names(manifest),
+            ["libc", "heed", "serde", "tempfile"]
+        );
         let page = "| name | why |\n| `libc` | x |\n| `heed` | y |\n| `gone` | z |\n";
         let found = dependencies(&[manifest], page);
-        let wanted = ["serde has no row", "tempfile has no row", "gone has a row and no use"];
+        let wanted = [
+            "serde has no row",
+            "tempfile has no row",
+            "gone has a row and no use",
+        ];
         assert_eq!(found, wanted);
     }
 }

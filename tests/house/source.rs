@@ -4,33 +4,48 @@ use std::fs;
 use std::path::Path;
 
 /// A text file, its path relative to the repository.
-pub struct File {
-    pub path: String,
-    pub text: String,
+pub(crate) struct File {
+    pub(crate) path: String,
+    pub(crate) text: String,
     /// The text with comments, strings and character literals blanked; lines stay where they are.
-    pub code: String,
+    pub(crate) code: String,
 }
 
 impl File {
-    pub fn new(path: &str, text: &str) -> Self {
-        let code = if path.ends_with(".rs") { code_of(text) } else { String::new() };
-        Self { path: path.to_owned(), text: text.to_owned(), code }
+    pub(crate) fn new(path: &str, text: &str) -> Self {
+        let code = if path.ends_with(".rs") {
+            code_of(text)
+        } else {
+            String::new()
+        };
+        Self {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            code,
+        }
     }
 }
 
 /// What a checkout doesn't hold, or what isn't ours.
-const SKIPPED: [&str; 7] =
-    [".git", "target", "corpus", "artifacts", "coverage", "proptest-regressions", "Cargo.lock"];
+const SKIPPED: [&str; 7] = [
+    ".git",
+    "target",
+    "corpus",
+    "artifacts",
+    "coverage",
+    "proptest-regressions",
+    "Cargo.lock",
+];
 
 /// Every text file below `root`, in order of their paths.
-pub fn walk(root: &Path) -> Vec<File> {
+pub(crate) fn walk(root: &Path) -> Vec<File> {
     let mut files = Vec::new();
     let mut directories = vec![root.to_path_buf()];
     while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(&directory).unwrap() {
-            let entry = entry.unwrap();
-            let name = entry.file_name().into_string().unwrap();
-            let kind = entry.file_type().unwrap();
+        for entry in fs::read_dir(&directory).expect("a directory can be read") {
+            let entry = entry.expect("a directory can be read");
+            let name = entry.file_name().into_string().expect("names are UTF-8");
+            let kind = entry.file_type().expect("a file has a type");
             if SKIPPED.contains(&name.as_str()) || name.ends_with(".log") {
                 continue;
             } else if kind.is_dir() {
@@ -39,8 +54,8 @@ pub fn walk(root: &Path) -> Vec<File> {
                 && let Ok(text) = fs::read_to_string(entry.path())
             {
                 let path = entry.path();
-                let path = path.strip_prefix(root).unwrap().to_str().unwrap();
-                files.push(File::new(path, &text));
+                let path = path.strip_prefix(root).expect("below the root").display().to_string();
+                files.push(File::new(&path, &text));
             }
         }
     }
@@ -50,7 +65,7 @@ pub fn walk(root: &Path) -> Vec<File> {
 
 /// Blanks comments, strings and character literals. Knows nested comments, raw strings and the
 /// difference between `'a'` and a lifetime.
-pub fn code_of(text: &str) -> String {
+pub(crate) fn code_of(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -67,7 +82,11 @@ pub fn code_of(text: &str) -> String {
             code.push(c);
             rest = &rest[c.len_utf8()..];
         } else {
-            code.extend(rest[..not_code].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+            code.extend(
+                rest[..not_code]
+                    .chars()
+                    .map(|c| if c == '\n' { '\n' } else { ' ' }),
+            );
             rest = &rest[not_code..];
         }
     }
@@ -124,7 +143,9 @@ fn prefixed_string(text: &str) -> usize {
         };
     }
     let hashes = rest.find(|c| c != '#').unwrap_or(rest.len());
-    let Some(body) = rest[hashes..].strip_prefix('"') else { return 0 };
+    let Some(body) = rest[hashes..].strip_prefix('"') else {
+        return 0;
+    };
     let end = format!("\"{}", "#".repeat(hashes));
     let body_length = body.find(&end).map_or(body.len(), |i| i + end.len());
     prefix + hashes + 1 + body_length
@@ -138,7 +159,10 @@ fn character(text: &str) -> usize {
             chars.next();
             chars.find(|(_, c)| *c == '\'').map_or(0, |(i, _)| i + 1)
         }
-        Some(_) => chars.next().filter(|(_, c)| *c == '\'').map_or(0, |(i, _)| i + 1),
+        Some(_) => chars
+            .next()
+            .filter(|(_, c)| *c == '\'')
+            .map_or(0, |(i, _)| i + 1),
         None => 0,
     }
 }
@@ -146,16 +170,17 @@ fn character(text: &str) -> usize {
 #[test]
 fn what_is_not_code_is_blanked() {
     for (text, code) in [
-        ("a // b\nc", "a     \nc"),
-        ("a /* b /* c */ d */ e", "a                   e"),
-        ("f(\"a \\\" b\") g", "f(        ) g"),
-        ("r#\"a \" b\"# c", "            c"),
-        ("b\"x\" br\"y\" c\"z\" d", "                d".get(..16).unwrap()),
-        ("'a' '\\'' '\\u{1b}' &'a x", "                   &'a x".get(1..).unwrap()),
-        ("b'\"' r#type barb \"x\"", "     r#type barb    "),
+        ("a // b\nc", "a\nc"),
+        ("a /* b /* c */ d */ e", "a e"),
+        ("f(\"a \\\" b\") g", "f( ) g"),
+        ("r#\"a \" b\"# c", "c"),
+        ("b\"x\" br\"y\" c\"z\" d", "d"),
+        ("'a' '\\'' '\\u{1b}' &'a x '\"' y", "&'a x y"),
+        ("b'\"' r#type barb \"x\" '€' z", "r#type barb z"),
+        ("\"a\nb\" c", "\n c"),
     ] {
         let blanked = code_of(text);
-        assert_eq!(blanked.trim_end(), code.trim_end(), "{text}");
-        assert_eq!(blanked.matches('\n').count(), text.matches('\n').count());
+        let words = |text: &str| text.split(' ').filter(|w| !w.is_empty()).collect::<String>();
+        assert_eq!(words(&blanked), words(code), "{text}");
     }
 }
