@@ -14,7 +14,7 @@
 //!   resync.
 //! * `trace`: each command and each barrier; never what is in messages, never credentials.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::{Event, Subscriber};
@@ -26,6 +26,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{LogFormat, LogLevel};
 use crate::limits;
+use crate::rt;
 
 /// Keeps the writer going; what is in the queue is written when this is dropped.
 pub struct LogGuard {
@@ -62,9 +63,9 @@ pub fn init(format: LogFormat, level: LogLevel) -> Result<LogGuard, LogError> {
         .with_env_filter(filter)
         .with_writer(queue);
     let LogFormat::Text = format;
-    let subscriber = subscriber
-        .with_ansi(false)
-        .event_format(Line { clock: wall_clock });
+    let subscriber = subscriber.with_ansi(false).event_format(Line {
+        clock: rt::wall_clock,
+    });
     subscriber
         .try_init()
         .map_err(|_| LogError("the log was started already".to_owned()))?;
@@ -72,15 +73,6 @@ pub fn init(format: LogFormat, level: LogLevel) -> Result<LogGuard, LogError> {
         _writer: writer,
         dropped,
     })
-}
-
-// Until the clock of `rt` is here.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the log's own clock until rt has one"
-)]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
 }
 
 fn filter(directives: &str) -> Result<EnvFilter, LogError> {

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::{Address, Endpoint};
+use super::Endpoint;
 use crate::limits;
 use crate::proto::sasl::Secret;
+use crate::rt::Address;
 
 type Parsed<T> = Result<T, String>;
 
@@ -217,7 +218,7 @@ fn show(bytes: u64) -> String {
     let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     let fits = units
         .iter()
-        .find(|(shift, _)| bytes >> shift > 0 && bytes % (1 << shift) == 0);
+        .find(|(shift, _)| bytes >> shift > 0 && bytes.is_multiple_of(1 << shift));
     fits.map_or_else(
         || format!("{bytes} bytes"),
         |(shift, u)| format!("{} {u}", bytes >> shift),
