@@ -1,5 +1,7 @@
 //! Connections of the runtime against the real kernel: TCP over IPv4 and IPv6, unix sockets.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::time::Duration;
 
 use ravenry_core::rt::{self, Address, Listener, ShardConfig, Stream};
