@@ -231,7 +231,8 @@ fn waking_after_the_shards_end_is_harmless() {
     run(async {
         for waker in &old {
             waker.wake_by_ref();
-            waker.clone().wake();
+            let clone = waker.clone();
+            clone.wake_by_ref();
         }
         sleep(millis(5)).await;
     });

@@ -144,20 +144,18 @@ impl Relay<'_> {
     async fn copy(&mut self) -> Result<(), RelayError> {
         while self.flow.left() > 0 {
             allowance().await;
-            let (count, unsent) = match self.copy_once() {
-                Ok(moved) => moved,
+            match self.copy_once() {
+                Ok(unsent) => self.send(&unsent).await?,
                 Err(RelayError::From(error)) if is_would_block(&error) => return Ok(()),
                 Err(error) => return Err(error),
-            };
-            self.send(&unsent).await?;
-            self.count_copied(count);
+            }
         }
         Ok(())
     }
 
     /// One read and one write through the scratch buffer. What the write left over is given back
     /// in a buffer of its own.
-    fn copy_once(&mut self) -> Result<(usize, Vec<u8>), RelayError> {
+    fn copy_once(&mut self) -> Result<Vec<u8>, RelayError> {
         shard::with(|shard| {
             let mut scratch = shard.scratch.borrow_mut();
             let room = usize::try_from(self.flow.left())
@@ -177,7 +175,8 @@ impl Relay<'_> {
                 Err(error) if is_would_block(&error) => 0,
                 Err(error) => return Err(RelayError::To(error)),
             };
-            Ok((count, scratch[sent..count].to_vec()))
+            self.count_copied(sent);
+            Ok(scratch[sent..count].to_vec())
         })
     }
 
@@ -187,6 +186,7 @@ impl Relay<'_> {
                 Ok(sent) => {
                     unsent = &unsent[sent..];
                     self.patience.renew();
+                    self.count_copied(sent);
                 }
                 Err(error) if is_would_block(&error) => self.wait_writable().await?,
                 Err(error) => return Err(RelayError::To(error)),
