@@ -215,9 +215,11 @@ impl<'r> Visible<'r> {
             return Ok(None);
         }
         let rights = super::acl::rights_in(record.acl, identity) | identity.implicit_rights(&name);
-        Ok(rights
-            .contains(Rights::LOOKUP)
-            .then_some((name, record, rights)))
+        Ok(rights.contains(Rights::LOOKUP).then_some(Seen {
+            name,
+            record,
+            rights,
+        }))
     }
 }
 
