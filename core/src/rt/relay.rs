@@ -29,21 +29,26 @@ pub struct Relayed {
     pub spliced: u64,
 }
 
-/// Which leg of a relay failed. How many bytes had arrived by then isn't known: neither
-/// connection can go on being used.
+/// Which leg of a relay failed.
 #[derive(Debug)]
 pub enum RelayError {
-    /// The source; `UnexpectedEof` if it closed too early, `TimedOut` if it stalled.
+    /// The source; `UnexpectedEof` if it closed too early, `TimedOut` if it stalled. How much of
+    /// what it gave has arrived isn't known.
     From(io::Error),
-    /// The destination; `TimedOut` if it stalled.
-    To(io::Error),
+    /// The destination. What it got isn't known, and it can't go on being used; the source can.
+    To {
+        /// Why; `TimedOut` if it stalled.
+        error: io::Error,
+        /// Bytes that the source still has to give.
+        left: u64,
+    },
 }
 
 impl fmt::Display for RelayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::From(error) => write!(f, "the source of a relay failed: {error}"),
-            Self::To(error) => write!(f, "the destination of a relay failed: {error}"),
+            Self::To { error, .. } => write!(f, "the destination of a relay failed: {error}"),
         }
     }
 }
@@ -51,7 +56,7 @@ impl fmt::Display for RelayError {
 impl error::Error for RelayError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::From(error) | Self::To(error) => Some(error),
+            Self::From(error) | Self::To { error, .. } => Some(error),
         }
     }
 }
@@ -133,7 +138,7 @@ impl Relay<'_> {
                             self.count_spliced(count);
                         }
                         Err(error) if is_would_block(&error) => self.wait_writable().await?,
-                        Err(error) => return Err(RelayError::To(error)),
+                        Err(error) => return Err(self.to_failed(error)),
                     }
                 }
             }
@@ -176,7 +181,7 @@ impl Relay<'_> {
             let sent = match self.to.try_write(&scratch[..count]) {
                 Ok(sent) => sent,
                 Err(error) if is_would_block(&error) => 0,
-                Err(error) => return Err(RelayError::To(error)),
+                Err(error) => return Err(self.to_failed(error)),
             };
             Ok((count, scratch[sent..count].to_vec()))
         })
@@ -190,7 +195,7 @@ impl Relay<'_> {
                     self.patience.renew();
                 }
                 Err(error) if is_would_block(&error) => self.wait_writable().await?,
-                Err(error) => return Err(RelayError::To(error)),
+                Err(error) => return Err(self.to_failed(error)),
             }
         }
         Ok(())
@@ -200,7 +205,11 @@ impl Relay<'_> {
         self.patience
             .wait(self.to.writable())
             .await
-            .map_err(RelayError::To)
+            .map_err(|error| self.to_failed(error))
+    }
+
+    fn to_failed(&self, error: io::Error) -> RelayError {
+        RelayError::To { error, left: self.flow.left() }
     }
 
     fn count_spliced(&mut self, count: usize) {

@@ -6,6 +6,7 @@
 use std::{
     io::{self, Read},
     marker::PhantomData,
+    mem::MaybeUninit,
     net::Shutdown,
     os::fd::{AsFd, BorrowedFd},
     time::Duration,
@@ -111,6 +112,15 @@ impl Stream {
     /// `WouldBlock` if nothing is there; otherwise what the system call says.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         uninterrupted(|| (&self.socket).read(buffer))
+    }
+
+    /// Whether the connection stands with nothing to read: false if the peer has closed or reset
+    /// it, or has said something.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let mut byte = [MaybeUninit::<u8>::uninit(); 1];
+        let peeked = uninterrupted(|| self.socket.peek(&mut byte));
+        peeked.is_err_and(|error| is_would_block(&error))
     }
 
     /// Writes what fits now, at least one byte of a buffer that isn't empty.
