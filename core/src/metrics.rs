@@ -177,7 +177,7 @@ counters! {
     commands_list, Counter, "commands_total{class=\"list\"}", "Commands, by their class.";
     commands_mailbox, Counter, "commands_total{class=\"mailbox\"}", "Commands, by their class.";
     commands_bad, Counter, "commands_bad_total", "Commands answered BAD.";
-    commands_refused, Counter, "commands_refused_total", "Commands that the frontend itself answered NO.";
+    commands_forwarded, Counter, "commands_forwarded_total", "Commands passed on to a backend.";
     client_bytes_in, Counter, "client_bytes_total{direction=\"in\"}", "Bytes from and to clients.";
     client_bytes_out, Counter, "client_bytes_total{direction=\"out\"}", "Bytes from and to clients.";
     upstream_open, Gauge, "upstream_open", "Backend connections open now.";

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Passwd, PasswdError, check_user_name, saslauthd};
+use super::{Passwd, PasswdError, saslauthd};
 use crate::config;
 use crate::limits;
+use crate::mailboxes::UserId;
 use crate::proto::sasl::Secret;
 use crate::rt::{Pool, PoolError};
 
@@ -49,7 +50,7 @@ impl Authenticator {
     /// Whether this user has this password. The passwd file is asked first, saslauthd about users
     /// whom the file doesn't know.
     pub async fn verify(&self, user: &[u8], password: &Secret) -> Result<(), AuthError> {
-        if check_user_name(user).is_err() || !is_password(password) {
+        if UserId::parse(user).is_err() || !is_password(password) {
             return Err(AuthError::Denied);
         }
         match (&self.passwd, &self.saslauthd) {

@@ -11,6 +11,7 @@ use toml::de::DeValue;
 
 use super::Endpoint;
 use crate::limits;
+use crate::mailboxes::UserId;
 use crate::proto::sasl::Secret;
 use crate::rt::Address;
 
@@ -108,8 +109,8 @@ pub(super) fn endpoint(value: &DeValue<'_>) -> Parsed<Endpoint> {
 /// A user, admin or account name: what SASL PLAIN and a mailbox list can carry.
 pub(super) fn name(value: &DeValue<'_>) -> Parsed<String> {
     let name = string(value)?;
-    match crate::auth::check_user_name(name.as_bytes()) {
-        Ok(()) => Ok(name),
+    match UserId::parse(name.as_bytes()) {
+        Ok(_) => Ok(name),
         Err(why) => Err(format!("is no user name: {why}")),
     }
 }
