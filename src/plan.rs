@@ -1,7 +1,6 @@
 //! Which shard runs on which CPU, and what that needs of the host.
 
 use ravenry_core::config::Config;
-use ravenry_core::limits;
 use ravenry_core::rt::{self, ShardConfig, check};
 
 /// From this many CPUs on the mupdate core has one to itself.
@@ -35,7 +34,6 @@ impl Plan {
             name: format!("shard-{number}"),
             cpu: cpus.get(number % cpus.len().max(1)).copied(),
             pipes_max: pipes.div_ceil(count),
-            pipe_size: limits::PIPE_BYTES,
             ..ShardConfig::default()
         };
         Self {

@@ -11,7 +11,7 @@ use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::encode::Request;
 use ravenry_core::proto::imap::{self, AppendHead, Command, Literals};
 use ravenry_core::rt::{self, RelayError};
-use ravenry_core::wire::imap::{CommandEvent, LineScanner, Literal, Scanned};
+use ravenry_core::wire::imap::{CommandEvent, Literal};
 
 use super::client::Client;
 use super::relay::{self, Relayed};
@@ -82,6 +82,7 @@ async fn append(
     let head = AppendHead::parse(command)?;
     let (name, server) = find(session, &head.mailbox).await?;
     let index = session.upstream(&server, &name).await?;
+    session.fe.metrics.commands_forwarded.add(1);
     let (client, up) = (&mut session.client, &mut session.upstreams[index]);
     let mut request = Request::new(literals(up, left));
     request
@@ -184,10 +185,10 @@ async fn rest_of_line(client: &mut Client, left: &mut Left) -> Result<Vec<u8>, F
                 text.truncate(len - 2);
                 return Ok(text);
             }
-            CommandEvent::Stream { len, literal } => {
+            CommandEvent::Stream { len, marker, literal } => {
                 *left = Left::Literal(literal);
                 let mut text = client.take(len);
-                text.truncate(marker(&text));
+                text.truncate(marker);
                 return Ok(text);
             }
             CommandEvent::Bad(bad) if bad.fatal => return Err(Failure::Fatal("Malformed APPEND")),
@@ -207,14 +208,6 @@ async fn rest_of_line(client: &mut Client, left: &mut Left) -> Result<Vec<u8>, F
                 client.read().await?;
             }
         }
-    }
-}
-
-/// Where the literal's marker starts in a line that announces one.
-fn marker(line: &[u8]) -> usize {
-    match LineScanner::new(usize::MAX).next(line) {
-        Scanned::Line(line) => line.marker,
-        _ => line.len(),
     }
 }
 

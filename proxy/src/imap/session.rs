@@ -117,7 +117,7 @@ impl Session {
             }
             match self.client.next_event() {
                 CommandEvent::Complete { len } => return Ok(Input::Command(self.client.take(len))),
-                CommandEvent::Stream { len, literal } => {
+                CommandEvent::Stream { len, literal, .. } => {
                     return Ok(Input::Append(self.client.take(len), literal));
                 }
                 CommandEvent::Bad(bad) => {
@@ -278,7 +278,6 @@ impl Session {
             self.fe.metrics.commands_bad.add(1);
             self.bad_in_row += 1;
         } else {
-            self.fe.metrics.commands_refused.add(1);
             self.bad_in_row = 0;
         }
         if self.bad_in_row >= limits::BAD_COMMANDS_MAX {

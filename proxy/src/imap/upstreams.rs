@@ -70,6 +70,7 @@ impl Session {
         request: &Request,
         tag: &[u8],
     ) -> Result<Vec<u8>, Failure> {
+        self.fe.metrics.commands_forwarded.add(1);
         let (client, up) = (&mut self.client, &mut self.upstreams[index]);
         if let Some(early) = send(client, up, request, tag).await? {
             return Ok(early);
@@ -93,6 +94,7 @@ impl Session {
                 .end();
             return self.forward(index, &request, command.tag).await;
         }
+        self.fe.metrics.commands_forwarded.add(1);
         up.write(raw).await.map_err(Failure::Backend)?;
         relay::relay_to_end(&mut self.client, up, command.tag).await
     }
