@@ -46,9 +46,6 @@ pub const PIPELINED_COMMANDS_MAX: usize = 64;
 
 // --- names and passwords -------------------------------------------------------------------
 
-/// A user name. Cyrus keeps mailbox names below 490 bytes; a user's name is a part of one.
-pub const USER_BYTES_MAX: usize = 200;
-
 /// A password. Hashes take any length; this bounds the work a stranger can ask for.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 
@@ -140,15 +137,12 @@ pub const LIST_BYTES_LEAST: u64 = 16 * MIB;
 /// The largest map: what a 47-bit address space has room for beside everything else.
 pub const LIST_BYTES_MOST: u64 = 16 * 1024 * GIB;
 
-/// Pipes for splice in the whole process: at [`PIPE_BYTES`] each they take the 16384 pages that
+/// Pipes for splice in the whole process: at the runtime's 256 KiB each they take the 16384 pages that
 /// `/proc/sys/fs/pipe-user-pages-soft` allows an unprivileged user.
 pub const PIPES_DEFAULT: u64 = 256;
 
 /// The most pipes a site may set (each is two descriptors).
 pub const PIPES_MOST: u64 = 65_536;
-
-/// The size of a pipe. 256 KiB measured nearly as good as 1 MiB, at a quarter of the pages.
-pub const PIPE_BYTES: usize = 256 * 1024;
 
 /// Log lines that may wait for the writer; past it lines are dropped and counted, since a shard
 /// never waits for a terminal or a journal.

@@ -14,7 +14,8 @@
 //!   resync.
 //! * `trace`: each command and each barrier; never what is in messages, never credentials.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::{Event, Subscriber};
@@ -23,13 +24,15 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, LogLevel};
 use crate::limits;
+use crate::rt;
 
 /// Keeps the writer going; what is in the queue is written when this is dropped.
 pub struct LogGuard {
-    _writer: WorkerGuard,
+    _thread: WorkerGuard,
     dropped: ErrorCounter,
 }
 
@@ -52,35 +55,39 @@ pub fn init(format: LogFormat, level: LogLevel) -> Result<LogGuard, LogError> {
         Err(std::env::VarError::NotPresent) => filter(level_name(level))?,
         Err(error) => return Err(LogError(format!("RAVENRY_LOG: {error}"))),
     };
+    let (subscriber, guard) = subscriber(format, filter, io::stderr(), rt::wall_clock);
+    subscriber
+        .try_init()
+        .map_err(|_| LogError("the log was started already".to_owned()))?;
+    Ok(guard)
+}
+
+/// Lines to `writer`, by way of a queue and a thread.
+fn subscriber(
+    format: LogFormat,
+    filter: EnvFilter,
+    writer: impl io::Write + Send + 'static,
+    clock: fn() -> SystemTime,
+) -> (impl Subscriber + Send + Sync, LogGuard) {
     let builder = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(limits::LOG_QUEUE_LINES_MAX)
         .thread_name("log");
-    let (queue, writer) = builder.finish(std::io::stderr());
-    let dropped = queue.error_counter();
+    let (queue, thread) = builder.finish(writer);
+    let guard = LogGuard {
+        dropped: queue.error_counter(),
+        _thread: thread,
+    };
+    let LogFormat::Text = format;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(queue);
-    let LogFormat::Text = format;
-    let subscriber = subscriber
         .with_ansi(false)
-        .event_format(Line { clock: wall_clock });
-    subscriber
-        .try_init()
-        .map_err(|_| LogError("the log was started already".to_owned()))?;
-    Ok(LogGuard {
-        _writer: writer,
-        dropped,
-    })
-}
-
-// Until the clock of `rt` is here.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the log's own clock until rt has one"
-)]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
+        // They would be written to standard error by the shard itself, which might block.
+        .log_internal_errors(false)
+        .event_format(Line { clock })
+        .with_writer(queue)
+        .finish();
+    (subscriber, guard)
 }
 
 fn filter(directives: &str) -> Result<EnvFilter, LogError> {
@@ -205,7 +212,6 @@ fn write_time(writer: &mut impl fmt::Write, seconds: u64, ms: u32) -> fmt::Resul
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::mpsc;
     use std::time::Duration;
 
@@ -249,21 +255,50 @@ mod tests {
         }
     }
 
+    fn clock() -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(1_500)
+    }
+
     fn written(events: impl FnOnce()) -> Vec<String> {
         let (sender, lines) = mpsc::channel();
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(filter("info").unwrap())
-            .with_ansi(false)
-            .event_format(Line {
-                clock: || UNIX_EPOCH + Duration::from_millis(1_500),
-            })
-            .with_writer(move || Lines(sender.clone()))
-            .finish();
+        let info = filter("info").unwrap();
+        let (subscriber, guard) = subscriber(LogFormat::Text, info, Lines(sender), clock);
         tracing::subscriber::with_default(subscriber, events);
+        assert_eq!(guard.dropped(), 0);
+        drop(guard);
         lines
             .iter()
             .map(|line| String::from_utf8(line).unwrap())
             .collect()
+    }
+
+    /// A writer that waits until it is let go, as standard error does when nobody reads it.
+    struct Stuck(mpsc::Receiver<()>);
+
+    impl io::Write for Stuck {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            let _gone = self.0.recv();
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_writer_that_is_stuck() {
+        let (let_go, wait) = mpsc::channel();
+        let info = filter("info").unwrap();
+        let (subscriber, guard) = subscriber(LogFormat::Text, info, Stuck(wait), clock);
+        tracing::subscriber::with_default(subscriber, || {
+            for i in 0..limits::LOG_QUEUE_LINES_MAX + 100 {
+                tracing::info!(i, "line");
+            }
+        });
+        // The writer has one in its hands.
+        assert!((99..=100).contains(&guard.dropped()), "{}", guard.dropped());
+        drop(let_go);
     }
 
     #[test]

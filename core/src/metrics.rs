@@ -13,6 +13,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::rt::{self, ShardStats};
+
 /// A number that one thread writes and any thread reads.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -62,6 +64,82 @@ pub struct Sample {
     pub value: u64,
 }
 
+/// The runtime's own numbers, summed over its shards.
+pub fn runtime(shards: &[&ShardStats]) -> Vec<Sample> {
+    type Of = fn(&ShardStats) -> &rt::Counter;
+    let table: &[(&'static str, &'static str, Kind, Of)] = &[
+        ("tasks", "Tasks that have not ended.", Kind::Gauge, |s| {
+            &s.tasks
+        }),
+        ("tasks_total", "Tasks started.", Kind::Counter, |s| {
+            &s.tasks_started
+        }),
+        ("polls_total", "Polls of tasks.", Kind::Counter, |s| {
+            &s.polls
+        }),
+        (
+            "turns_total",
+            "Turns of the shards' loops.",
+            Kind::Counter,
+            |s| &s.turns,
+        ),
+        (
+            "panics_total",
+            "Panics that were caught.",
+            Kind::Counter,
+            |s| &s.panics,
+        ),
+        (
+            "wakeups_remote_total",
+            "Wake-ups from other threads.",
+            Kind::Counter,
+            |s| &s.wakeups_remote,
+        ),
+        ("pipes_open", "Pipes that are open.", Kind::Gauge, |s| {
+            &s.pipes_open
+        }),
+        (
+            "pipes_in_use",
+            "Pipes that a relay holds.",
+            Kind::Gauge,
+            |s| &s.pipes_in_use,
+        ),
+        (
+            "pipes_missed_total",
+            "Relays that found no pipe and copied.",
+            Kind::Counter,
+            |s| &s.pipes_missed,
+        ),
+        (
+            "relay_bytes_total{by=\"copy\"}",
+            RELAYED,
+            Kind::Counter,
+            |s| &s.bytes_copied,
+        ),
+        (
+            "relay_bytes_total{by=\"splice\"}",
+            RELAYED,
+            Kind::Counter,
+            |s| &s.bytes_spliced,
+        ),
+    ];
+    let sum = |of: Of| {
+        shards
+            .iter()
+            .map(|stats| of(stats).value())
+            .fold(0, u64::wrapping_add)
+    };
+    let sample = |&(name, help, kind, of)| Sample {
+        name,
+        help,
+        kind,
+        value: sum(of),
+    };
+    table.iter().map(sample).collect()
+}
+
+const RELAYED: &str = "Bytes of literals relayed, by the way they took.";
+
 /// The table of counters: field, kind, rendered name, help.
 macro_rules! counters {
     ($($field:ident, $kind:ident, $name:literal, $help:literal;)*) => {
@@ -99,11 +177,9 @@ counters! {
     commands_list, Counter, "commands_total{class=\"list\"}", "Commands, by their class.";
     commands_mailbox, Counter, "commands_total{class=\"mailbox\"}", "Commands, by their class.";
     commands_bad, Counter, "commands_bad_total", "Commands answered BAD.";
-    commands_refused, Counter, "commands_refused_total", "Commands that the frontend itself answered NO.";
+    commands_forwarded, Counter, "commands_forwarded_total", "Commands passed on to a backend.";
     client_bytes_in, Counter, "client_bytes_total{direction=\"in\"}", "Bytes from and to clients.";
     client_bytes_out, Counter, "client_bytes_total{direction=\"out\"}", "Bytes from and to clients.";
-    bytes_copied, Counter, "relay_bytes_total{by=\"copy\"}", "Bytes of literals relayed, by the way they took.";
-    bytes_spliced, Counter, "relay_bytes_total{by=\"splice\"}", "Bytes of literals relayed, by the way they took.";
     upstream_open, Gauge, "upstream_open", "Backend connections open now.";
     upstream_connects, Counter, "upstream_connects_total", "Backend connections made and logged in.";
     upstream_failures, Counter, "upstream_failures_total", "Backend connections that failed, or broke in use.";
@@ -147,7 +223,7 @@ impl Registry {
         sum(&self.shards)
     }
 
-    /// The sums as text, and what others bring.
+    /// The sums as text, and what others bring: [`runtime`], the follower, the log.
     pub fn render(&self, others: &[Sample]) -> String {
         let mut text = String::new();
         let mut previous = "";
@@ -201,7 +277,9 @@ mod tests {
         one.sessions.add(2);
         two.sessions.add(40);
         one.sessions_open.add(1);
-        one.clone().sessions_open.sub(1);
+        let again = one.clone();
+        again.sessions_open.sub(1);
+        one.sessions.add(0);
         let value = |name| {
             registry
                 .samples()
@@ -234,18 +312,21 @@ mod tests {
         let registry = Registry::new(1);
         registry.recorder(0).unwrap().logins_denied.add(3);
         let other = Sample {
-            name: "tasks",
-            help: "Tasks.",
+            name: "lines",
+            help: "Lines.",
             kind: Kind::Gauge,
             value: 7,
         };
-        let text = registry.render(&[other]);
+        let stats = ShardStats::default();
+        let mut others = runtime(&[&stats, &stats]);
+        others.push(other);
+        let text = registry.render(&others);
         assert!(
             text.contains("ravenry_logins_total{result=\"denied\"} 3\n"),
             "{text}"
         );
         assert!(
-            text.ends_with("# TYPE ravenry_tasks gauge\nravenry_tasks 7\n"),
+            text.ends_with("# TYPE ravenry_lines gauge\nravenry_lines 7\n"),
             "{text}"
         );
         let mut helped = std::collections::BTreeSet::new();

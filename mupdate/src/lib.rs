@@ -1,1 +1,25 @@
-//! MUPDATE (RFC 3656): the client and the follower.
+//! MUPDATE (RFC 3656): the follower that keeps the mailbox list in step with the master.
+//!
+//! [`follower`] makes two ends. [`Follower::run`] is a task of the mupdate core and, by type, the
+//! only writer of the list: it fetches the whole list, then applies each change of the master's
+//! stream, and comes back by itself when the connection breaks. [`Barrier`] is what shards hold:
+//! [`Barrier::wait`] returns when the list has every change that the master had made at the time
+//! of the call, or fails because that cannot be known.
+//!
+//! The protocol is pure (`machine`, `barriers`, `batch`, `backoff`): bytes and time in; commands,
+//! changes and answers out. `follower` is the loop around it, on `rt`.
+
+mod backoff;
+mod barrier;
+mod barriers;
+mod batch;
+mod fault;
+mod follower;
+mod machine;
+mod master;
+mod status;
+
+pub use barrier::{Barrier, BarrierError};
+pub use follower::{Follower, FollowerConfig, follower};
+pub use master::{Master, NoMaster};
+pub use status::{AwayReason, FollowerState, FollowerStatus};

@@ -8,9 +8,9 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::check_user_name;
 use super::scheme::Scheme;
 use crate::limits;
+use crate::mailboxes::UserId;
 use crate::proto::sasl::Secret;
 
 /// Users and what the file has for them, sorted by name.
@@ -131,7 +131,7 @@ fn parse_line(line: &[u8]) -> Result<(Box<[u8]>, Scheme), String> {
         return Err("has a NUL in it".to_owned());
     }
     let (user, entry) = text.split_once(':').ok_or("wants user:{SCHEME}hash")?;
-    check_user_name(user.as_bytes()).map_err(|why| format!("no user name: {why}"))?;
+    UserId::parse(user.as_bytes()).map_err(|why| format!("no user name: {why}"))?;
     Ok((user.as_bytes().into(), Scheme::parse(entry)?))
 }
 

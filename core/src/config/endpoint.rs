@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use super::Address;
+use crate::rt::Address;
 
 /// Where to connect. A name is resolved at each connect, so that DNS may change under us.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,6 @@
 //! yet are known and say so. Nothing here opens a socket or asks DNS. The guide to every key is
 //! docs/guide/configuration.md, whose example is parsed by a test below.
 
-mod address;
 mod endpoint;
 mod error;
 mod read;
@@ -17,16 +16,16 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use self::address::Address;
 pub use self::endpoint::{Endpoint, HostAddress};
 pub use self::error::{ConfigError, Problem};
 use crate::limits;
 use crate::proto::sasl::Secret;
+use crate::rt::Address;
 
 /// Reads a configuration file. Relative paths in it are relative to its directory.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let text = read_file(path).map_err(|why| ConfigError::unreadable(path, &why))?;
-    let base = path.parent().unwrap_or(Path::new(""));
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
     read::config(&text, base, Some(path)).map_err(|error| error.in_file(path))
 }
 

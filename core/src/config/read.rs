@@ -12,11 +12,12 @@ use super::endpoint::is_host_name;
 use super::error::Problem;
 use super::reader::{Document, Table};
 use super::{
-    Address, AdminActions, Auth, Config, ConfigError, Limits, Log, LogFormat, LogLevel,
-    MupdateClient, Proxy, Separator, Upstream, value,
+    AdminActions, Auth, Config, ConfigError, Limits, Log, LogFormat, LogLevel, MupdateClient,
+    Proxy, Separator, Upstream, value,
 };
 use crate::limits;
 use crate::proto::sasl::Secret;
+use crate::rt::Address;
 
 /// What the sections share: where relative paths begin, and what is to be told.
 struct Context<'c> {

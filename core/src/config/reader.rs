@@ -155,7 +155,7 @@ impl<'t> Table<'t> {
     }
 
     /// A table within. `None`: not there, or no table, which is noted.
-    pub(super) fn table(&mut self, key: &'static str) -> Option<Table<'t>> {
+    pub(super) fn table(&mut self, key: &'static str) -> Option<Self> {
         let value = self.entry(key)?;
         let DeValue::Table(entries) = value.get_ref() else {
             let found = value::kind(value.get_ref());
@@ -266,7 +266,7 @@ impl<'t> Table<'t> {
 
     fn key_span(&self, key: &str) -> Range<usize> {
         let entry = self.entries.get_key_value(key);
-        entry.map_or(self.span.clone(), |(key, _)| key.span())
+        entry.map_or_else(|| self.span.clone(), |(key, _)| key.span())
     }
 
     fn name(&self, key: &str) -> String {

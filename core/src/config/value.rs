@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::{Address, Endpoint};
+use super::Endpoint;
 use crate::limits;
+use crate::mailboxes::UserId;
 use crate::proto::sasl::Secret;
+use crate::rt::Address;
 
 type Parsed<T> = Result<T, String>;
 
@@ -107,8 +109,8 @@ pub(super) fn endpoint(value: &DeValue<'_>) -> Parsed<Endpoint> {
 /// A user, admin or account name: what SASL PLAIN and a mailbox list can carry.
 pub(super) fn name(value: &DeValue<'_>) -> Parsed<String> {
     let name = string(value)?;
-    match crate::auth::check_user_name(name.as_bytes()) {
-        Ok(()) => Ok(name),
+    match UserId::parse(name.as_bytes()) {
+        Ok(_) => Ok(name),
         Err(why) => Err(format!("is no user name: {why}")),
     }
 }
@@ -217,7 +219,7 @@ fn show(bytes: u64) -> String {
     let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     let fits = units
         .iter()
-        .find(|(shift, _)| bytes >> shift > 0 && bytes % (1 << shift) == 0);
+        .find(|(shift, _)| bytes >> shift > 0 && bytes.is_multiple_of(1 << shift));
     fits.map_or_else(
         || format!("{bytes} bytes"),
         |(shift, u)| format!("{} {u}", bytes >> shift),

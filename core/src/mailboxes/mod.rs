@@ -1,1 +1,41 @@
-//! The mailbox list: names, namespaces, ACLs, locations, LMDB tables, LIST.
+//! The mailbox list: which mailboxes a site has, where each lives and who may see it.
+//!
+//! * Pure parts: [`Name`] and [`Namespace`] (internal form, a client's view), [`Acl`] and
+//!   [`Rights`], [`Location`], [`Pattern`] (LIST's `*` and `%`).
+//! * The list itself: LMDB tables, opened by [`ListFile`]. [`ListWriter`] is the only writer (it
+//!   can't be cloned); [`ListReader`]s are clones, one read transaction a call, none held after it.
+//! * [`ListReader::list_chunk`] answers LIST for what an identity can see, a bounded piece at a
+//!   time, at a cost that goes with what it can see.
+//!
+//! Names are kept with '.' between components, as MUPDATE carries them. In the tables '.' is
+//! byte 0, so that a mailbox's children follow it directly.
+//! docs/protocols/mailbox-list.md has what differs from Cyrus, and why.
+
+mod acl;
+mod entry;
+mod error;
+mod file;
+mod groups;
+mod list;
+mod name;
+mod namespace;
+mod pattern;
+mod reader;
+mod tables;
+mod visible;
+mod writer;
+
+pub use acl::{Acl, Identity, Rights};
+pub use entry::{Entry, Location, State};
+pub use error::ListError;
+pub use file::{ListFile, Opened};
+pub use groups::{Groups, GroupsError};
+pub use list::{ListCursor, ListQuery, Listed, ListedMailbox, Progress};
+pub use name::{NAME_BYTES_MAX, Name, NameError, USER_BYTES_MAX, UserId};
+pub use namespace::{Namespace, Prefixes};
+pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternTooLong};
+pub use reader::ListReader;
+pub use writer::{Change, ListWriter, Removed, SyncToken};
+
+#[cfg(test)]
+mod tests;

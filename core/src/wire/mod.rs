@@ -7,3 +7,5 @@
 
 pub mod imap;
 pub mod mupdate;
+#[cfg(any(test, fuzzing))]
+pub mod replay;

@@ -74,3 +74,6 @@ impl ResponseFramer {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,17 @@ pub struct CommandLimits {
     pub discard_bytes_max: u64,
 }
 
+impl CommandLimits {
+    /// How long a line may be that starts behind `start` gathered bytes.
+    fn line_max(&self, start: usize) -> usize {
+        let room = self
+            .command_bytes_max
+            .saturating_sub(start)
+            .saturating_sub(b"\r\n".len());
+        self.line_bytes_max.min(room)
+    }
+}
+
 /// What a client's bytes have come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandEvent {
@@ -47,7 +58,9 @@ pub enum CommandEvent {
     Stream {
         /// Bytes to take.
         len: usize,
-        /// The message; its marker ends `buf[..len - 2]`.
+        /// Where the literal's marker starts; it ends before the CRLF.
+        marker: usize,
+        /// The message.
         literal: Literal,
     },
     /// A command that is refused: answer BAD.
@@ -126,10 +139,9 @@ impl CommandFramer {
     /// A framer at the start of a connection.
     #[must_use]
     pub fn new(limits: CommandLimits) -> Self {
-        let max = limits.line_bytes_max.min(limits.command_bytes_max);
         Self {
             limits,
-            scanner: LineScanner::new(max),
+            scanner: LineScanner::new(limits.line_max(0)),
             expect: Expect::Line,
             start: 0,
             append: false,
@@ -225,9 +237,14 @@ impl CommandFramer {
             mailbox = arguments.is_some_and(|bytes| bytes.iter().all(|byte| *byte == b' '));
         }
         if self.append && !mailbox {
+            let marker = self.start + line.marker;
             self.line_starts_at(0);
             self.expect = Expect::Verdict(literal);
-            return Some(CommandEvent::Stream { len, literal });
+            return Some(CommandEvent::Stream {
+                len,
+                marker,
+                literal,
+            });
         }
         let room = self.limits.command_bytes_max.saturating_sub(len);
         match usize::try_from(literal.size) {
@@ -242,8 +259,7 @@ impl CommandFramer {
     fn line_starts_at(&mut self, start: usize) {
         self.expect = Expect::Line;
         self.start = start;
-        let room = self.limits.command_bytes_max.saturating_sub(start);
-        self.scanner.set_max(self.limits.line_bytes_max.min(room));
+        self.scanner.set_max(self.limits.line_max(start));
     }
 
     /// The command is over.
@@ -355,3 +371,6 @@ fn append_arguments(text: &[u8]) -> Option<&[u8]> {
     let arguments = &text[verb + "APPEND".len()..];
     (name.eq_ignore_ascii_case(b"APPEND") && arguments.first() == Some(&b' ')).then_some(arguments)
 }
+
+#[cfg(test)]
+mod tests;

@@ -265,3 +265,6 @@ fn line(text: &[u8], with_literals: bool) -> Scanned {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

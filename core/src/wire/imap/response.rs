@@ -324,3 +324,6 @@ fn code_in(text: &[u8]) -> Option<Rest> {
         .is_none()
         .then_some(Rest::OpenCode)
 }
+
+#[cfg(test)]
+mod tests;

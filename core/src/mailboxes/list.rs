@@ -1,0 +1,301 @@
+//! LIST: the names that match, as a client sees them, a bounded piece at a time.
+//!
+//! The order is the identity's own mailboxes, other users', shared ones; in each a mailbox comes
+//! before what is below it. So whether a name has children shows at the next name, which is
+//! why one name is always held back; and a level at which no mailbox is (or none
+//! that the identity sees) shows when the first name below it comes by.
+//!
+//! Where no name can match that begins like the one at hand, the walk goes on behind all of them.
+
+use smallvec::SmallVec;
+
+use super::name::key_of;
+use super::namespace::Prefix;
+use super::pattern::Run;
+use super::reader::ListReader;
+use super::tables::successor;
+use super::visible::{Part, Seen, Visible};
+use super::{Identity, ListError, Location, Name, Namespace, Pattern, PatternTooLong, Rights};
+
+/// What a client asked for, for one identity.
+#[derive(Clone, Debug)]
+pub struct ListQuery {
+    identity: Identity,
+    namespace: Namespace,
+    patterns: Vec<Pattern>,
+    /// What every match begins with.
+    prefix: Vec<u8>,
+}
+
+/// How far a LIST has come. It holds no transaction: changes in between may show or not.
+#[derive(Clone, Debug, Default)]
+pub struct ListCursor {
+    part: usize,
+    from: Vec<u8>,
+    last: Vec<u8>,
+    pending: Option<Listed>,
+}
+
+/// A line of LIST's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The name as the client sees it, not yet encoded for the wire.
+    pub name: Vec<u8>,
+    /// \HasChildren or \HasNoChildren: whether the identity sees a mailbox below it.
+    pub has_children: bool,
+    /// The mailbox; `None` for a level without one: \Noselect.
+    pub mailbox: Option<ListedMailbox>,
+}
+
+/// The mailbox behind a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedMailbox {
+    /// Its internal name.
+    pub name: Name,
+    /// Where it lives.
+    pub location: Location,
+    /// What the identity may do with it.
+    pub rights: Rights,
+}
+
+/// Whether a LIST is through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There may be more: call again with the same cursor.
+    More,
+    /// That was all.
+    Done,
+}
+
+impl ListQuery {
+    /// Prepares `LIST reference pattern` (or several patterns, RFC 5258), as the client gave
+    /// them. `LIST "" ""` is none of this: it is answered with [`Namespace::delimiter`].
+    pub fn new(
+        identity: Identity,
+        namespace: Namespace,
+        reference: &[u8],
+        patterns: &[&[u8]],
+    ) -> Result<Self, PatternTooLong> {
+        let delimiter = namespace.delimiter();
+        let patterns = patterns
+            .iter()
+            .map(|pattern| Pattern::new(&interpreted(reference, pattern, delimiter), delimiter))
+            .collect::<Result<Vec<_>, _>>()?;
+        let prefix = patterns
+            .iter()
+            .map(Pattern::literal_prefix)
+            .reduce(|a, b| a[..common(&a, &b)].to_vec())
+            .unwrap_or_default();
+        Ok(Self {
+            identity,
+            namespace,
+            patterns,
+            prefix,
+        })
+    }
+}
+
+/// The name that a LIST means: reference and pattern put together, `INBOX` written as the list has it.
+fn interpreted(reference: &[u8], pattern: &[u8], delimiter: u8) -> Vec<u8> {
+    let mut both = reference.to_vec();
+    if reference.last() == Some(&delimiter) && pattern.first() == Some(&delimiter) {
+        both.pop();
+    }
+    both.extend_from_slice(pattern);
+    let first = both.split_mut(|byte| *byte == delimiter).next();
+    if let Some(first) = first.filter(|first| first.eq_ignore_ascii_case(b"INBOX")) {
+        first.make_ascii_uppercase();
+    }
+    both
+}
+
+impl ListReader {
+    /// Gives `sink` the next lines, at least one and about `lines_max` of them unless it is done or
+    /// has looked at enough names for one turn (then there may be none). Call it until
+    /// [`Progress::Done`]; nothing is held in between but the cursor.
+    pub fn list_chunk(
+        &self,
+        query: &ListQuery,
+        cursor: &mut ListCursor,
+        lines_max: usize,
+        mut sink: impl FnMut(Listed),
+    ) -> Result<Progress, ListError> {
+        let reading = self.store.read()?;
+        if !self.meta(&reading)?.complete {
+            return Err(ListError::Incomplete);
+        }
+        let mut looked_at = 0;
+        while let Some(part) = Part::ALL.get(cursor.part) {
+            let Some((from, end)) = query.range(*part) else {
+                cursor.next_part();
+                continue;
+            };
+            let from = from.max(std::mem::take(&mut cursor.from));
+            let identity = &query.identity;
+            let mut names = Visible::new(self, &reading, identity, *part, &from, end.as_deref())?;
+            let mut lines = 0;
+            let mut dead: Option<Vec<u8>> = None;
+            while names.next()? {
+                if lines >= lines_max || looked_at >= LOOKED_AT_MAX {
+                    cursor.from = names.key().to_vec();
+                    return Ok(Progress::More);
+                }
+                looked_at += 1;
+                if let Some(dead) = dead.take().filter(|dead| names.key().starts_with(dead)) {
+                    match successor(&dead) {
+                        Some(next) => names.seek(&next)?,
+                        None => break,
+                    }
+                } else if let Some(seen) = names.record()? {
+                    let mut line = |line| {
+                        lines += 1;
+                        sink(line);
+                    };
+                    dead = query.step(cursor, *part, seen, &mut line);
+                }
+            }
+            cursor.next_part();
+        }
+        if let Some(last) = cursor.pending.take() {
+            sink(last);
+        }
+        Ok(Progress::Done)
+    }
+}
+
+impl ListQuery {
+    /// The keys of `part` that may match; `None` if none may.
+    fn range(&self, part: Part) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+        let start = match self
+            .namespace
+            .internal_prefix(part, &self.prefix, &self.identity)
+        {
+            Prefix::All => return Some((Vec::new(), None)),
+            Prefix::Nothing => return None,
+            Prefix::Only(start) => key_of(&start),
+        };
+        let end = successor(&start);
+        Some((start, end))
+    }
+
+    /// Takes the next name that the identity sees. Answers the keys among which no other name
+    /// can match, by what they begin with.
+    fn step(
+        &self,
+        cursor: &mut ListCursor,
+        part: Part,
+        seen: Seen<'_>,
+        sink: &mut impl FnMut(Listed),
+    ) -> Option<Vec<u8>> {
+        let Seen {
+            name,
+            record,
+            rights,
+        } = seen;
+        let view = self.namespace.view(name.as_bytes(), &self.identity)?;
+        let mut external = Vec::new();
+        if part.is_own() && part != view.part {
+            return None;
+        }
+        if !view.write(&self.namespace, name.as_bytes(), &mut external) {
+            return None;
+        }
+        let delimiter = self.namespace.delimiter();
+        if let Some(mut pending) = cursor.pending.take() {
+            pending.has_children = is_level(&external, pending.name.len(), delimiter)
+                && external.starts_with(&pending.name);
+            sink(pending);
+        }
+        let found = self.matched(&external, delimiter);
+        let known = common(&cursor.last, &external);
+        for end in found.levels {
+            if end > known || (cursor.last.len() != end && !is_level(&cursor.last, end, delimiter))
+            {
+                let name = external[..end].to_vec();
+                sink(Listed {
+                    name,
+                    has_children: true,
+                    mailbox: None,
+                });
+            }
+        }
+        let dead = found
+            .dead_after
+            .map(|len| match len.checked_sub(view.prefix.len()) {
+                None | Some(0) => Vec::new(), // The whole part is dead.
+                Some(len) => key_of(&name.as_bytes()[..view.cut + len]),
+            });
+        cursor.last.clone_from(&external);
+        if found.whole {
+            let location = Location {
+                server: record.server.to_owned(),
+                partition: record.partition.to_owned(),
+            };
+            let mailbox = Some(ListedMailbox {
+                name,
+                location,
+                rights,
+            });
+            cursor.pending = Some(Listed {
+                name: external,
+                has_children: false,
+                mailbox,
+            });
+        }
+        dead
+    }
+
+    fn matched(&self, external: &[u8], delimiter: u8) -> Matched {
+        let mut matched = Matched {
+            whole: false,
+            levels: SmallVec::new(),
+            dead_after: Some(0),
+        };
+        for pattern in &self.patterns {
+            let mut run = Run::new(pattern);
+            let mut dead_after = None;
+            for (at, byte) in external.iter().enumerate() {
+                if *byte == delimiter && pattern.wants_parents() && run.accepts() {
+                    matched.levels.push(at);
+                }
+                if !run.feed(*byte) {
+                    dead_after = Some(at + 1);
+                    break;
+                }
+            }
+            matched.whole |= dead_after.is_none() && run.accepts();
+            matched.dead_after = matched.dead_after.zip(dead_after).map(|(a, b)| a.max(b));
+        }
+        matched.levels.sort_unstable();
+        matched.levels.dedup();
+        matched
+    }
+}
+
+impl ListCursor {
+    fn next_part(&mut self) {
+        self.part += 1;
+        self.from.clear();
+    }
+}
+
+/// How the patterns and a name met.
+struct Matched {
+    whole: bool,
+    /// Where levels end that match themselves.
+    levels: SmallVec<[usize; 8]>,
+    /// How much of the name it takes to tell that nothing that begins so can match.
+    dead_after: Option<usize>,
+}
+
+fn common(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// Whether a level of `name` ends at `end`, and another follows.
+fn is_level(name: &[u8], end: usize, delimiter: u8) -> bool {
+    name.get(end) == Some(&delimiter)
+}
+
+/// The most names that one call looks at.
+const LOOKED_AT_MAX: usize = 4000;

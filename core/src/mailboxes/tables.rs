@@ -1,0 +1,170 @@
+//! The LMDB tables: what a key and a record are.
+//!
+//! * `names`: name (as [`Name::to_key`] writes it) to [`Record`].
+//! * `access`, the reverse ACL: identifier, 0, name, with nothing as its value: an entry says that
+//!   the ACL of an active mailbox grants `l` to the identifier, not that nothing takes it away.
+//!   What a mailbox's own user may see isn't in it: those names stand together in `names`.
+//! * `servers`: how many names are at a backend.
+//! * `meta`: one record, [`Meta`].
+//!
+//! A key ends at 511 bytes and a name may have 490, so an identifier's tag has 20 at most: a longer
+//! one is cut and hashed. Two that get the same tag cost time, never a wrong answer:
+//! whoever reads `access` looks at the ACL itself.
+
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Database, Env, RoTxn, RwTxn, WithoutTls};
+
+use super::acl::entries;
+use super::entry::{Record, State};
+use super::{Name, Rights, UserId};
+
+/// The layout's number: another one means that the file is begun anew.
+pub(super) const SCHEMA: u32 = 1;
+pub(super) const DATABASES_MAX: u32 = 4;
+
+pub(super) type Table = Database<'static, Bytes, Bytes>;
+pub(super) type Reading<'e> = RoTxn<'e, WithoutTls>;
+
+/// Handles of the tables. `Copy`, as heed's handles are.
+#[derive(Clone, Copy)]
+pub(super) struct Tables {
+    pub(super) names: Table,
+    pub(super) access: Table,
+    pub(super) servers: Table,
+    pub(super) meta: Table,
+}
+
+impl Tables {
+    /// Opens the tables, or makes them, in a transaction that is committed (a handle of a
+    /// dropped one would fail later).
+    pub(super) fn open(env: &Env<WithoutTls>) -> heed::Result<Self> {
+        let transaction = env.write_txn()?;
+        let (names, access, servers, meta) = env
+            .create_databases_and_commit(transaction, |opener, transaction| {
+                let mut table =
+                    |name| opener.create_database::<Bytes, Bytes>(transaction, Some(name));
+                let tables = (
+                    table("names")?,
+                    table("access")?,
+                    table("servers")?,
+                    table("meta")?,
+                );
+                Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
+            })?
+            .unwrap_commit();
+        Ok(Self {
+            names,
+            access,
+            servers,
+            meta,
+        })
+    }
+
+    pub(super) fn meta(&self, reading: &RoTxn<'_>) -> heed::Result<Option<Meta>> {
+        Ok(self.meta.get(reading, META_KEY)?.and_then(Meta::decode))
+    }
+
+    pub(super) fn put_meta(&self, writing: &mut RwTxn<'_>, meta: &Meta) -> heed::Result<()> {
+        self.meta.put(writing, META_KEY, &meta.encode())
+    }
+}
+
+/// What the list knows of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Meta {
+    pub(super) schema: u32,
+    /// Whether a full sync has ever ended: before, a missing name says nothing.
+    pub(super) complete: bool,
+    /// The number of the last commit.
+    pub(super) sequence: u64,
+    /// The id of the next new name.
+    pub(super) next_id: u64,
+}
+
+impl Meta {
+    pub(super) const NEW: Self = Self {
+        schema: SCHEMA,
+        complete: false,
+        sequence: 0,
+        next_id: 0,
+    };
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (schema, bytes) = bytes.split_first_chunk()?;
+        let ([complete], bytes) = bytes.split_first_chunk::<1>()?;
+        let (sequence, bytes) = bytes.split_first_chunk()?;
+        let next_id: &[u8; 8] = bytes.try_into().ok()?;
+        Some(Self {
+            schema: u32::from_le_bytes(*schema),
+            complete: *complete == 1,
+            sequence: u64::from_le_bytes(*sequence),
+            next_id: u64::from_le_bytes(*next_id),
+        })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.schema.to_le_bytes().to_vec();
+        bytes.push(u8::from(self.complete));
+        bytes.extend_from_slice(&self.sequence.to_le_bytes());
+        bytes.extend_from_slice(&self.next_id.to_le_bytes());
+        bytes
+    }
+}
+
+/// The keys of `access` for a mailbox with this record, sorted, none twice.
+pub(super) fn access_keys(name_key: &[u8], record: &Record<'_>) -> Vec<Vec<u8>> {
+    if record.state != State::Active {
+        return Vec::new();
+    }
+    let name = Name::from_key(name_key);
+    let seen_anyway =
+        |identifier: &[u8]| UserId::parse(identifier).is_ok_and(|user| name.is_owned_by(&user));
+    let mut keys: Vec<Vec<u8>> = entries(record.acl)
+        .filter(|(identifier, rights)| {
+            !identifier.starts_with(b"-")
+                && Rights::parse(rights).contains(Rights::LOOKUP)
+                && !seen_anyway(identifier)
+        })
+        .map(|(identifier, _)| [&access_prefix(identifier)[..], name_key].concat())
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// What the keys of an identifier begin with: its tag and a 0.
+pub(super) fn access_prefix(identifier: &[u8]) -> Vec<u8> {
+    let mut prefix = tag(identifier, ACCESS_TAG_BYTES_MAX);
+    prefix.push(0);
+    prefix
+}
+
+/// The key of a backend in `servers`.
+pub(super) fn server_key(server: &str) -> Vec<u8> {
+    tag(server.as_bytes(), SERVER_TAG_BYTES_MAX)
+}
+
+/// The first key after all that begin with `prefix`.
+pub(super) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let end = prefix.iter().rposition(|byte| *byte != 0xff)?;
+    let mut successor = prefix[..=end].to_vec();
+    successor[end] += 1;
+    Some(successor)
+}
+
+/// Text as it stands in a key: itself, or if it is too long its beginning and a hash (FNV-1a).
+fn tag(text: &[u8], bytes_max: usize) -> Vec<u8> {
+    if text.is_empty() || text.contains(&0) || text.len() > bytes_max {
+        let hash = text.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let kept = text.iter().filter(|byte| **byte != 0).take(bytes_max - 9);
+        let hash = hash.to_le_bytes().map(|byte| byte | 1);
+        return kept.copied().chain([1]).chain(hash).collect();
+    }
+    text.to_vec()
+}
+
+const META_KEY: &[u8] = b"meta";
+const ACCESS_TAG_BYTES_MAX: usize = 20;
+const SERVER_TAG_BYTES_MAX: usize = 255;

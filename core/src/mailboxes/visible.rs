@@ -1,0 +1,239 @@
+//! The names that an identity may see, in the list's order, streamed from the tables.
+//!
+//! An admin sees everything, an owner what is below their inbox: both are ranges of `names`.
+//! The rest comes from `access`, a range for each identifier, merged; each name is then
+//! looked up, since an entry there is a hint that the ACL has to confirm.
+
+use std::ops::Bound;
+
+use heed::RoRange;
+use heed::types::Bytes;
+
+use super::entry::{Record, State};
+use super::reader::damaged;
+use super::tables::{Reading, Table, access_prefix, successor};
+use super::{Identity, ListError, ListReader, Name, Rights};
+
+/// A part of the tree. LIST answers one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What is INBOX, and what seems to be below it, where alt_namespace sets it apart.
+    Inbox,
+    /// The identity's own mailboxes (an admin's are among the others).
+    Own,
+    /// Own mailboxes that alt_namespace has under another name.
+    Alternate,
+    /// `user.…`, less one's own.
+    Others,
+    /// What sorts before `user`.
+    SharedBefore,
+    /// What sorts after `user`.
+    SharedAfter,
+}
+
+impl Part {
+    /// In LIST's order. The first three walk the same names, and each leaves some out.
+    pub(super) const ALL: [Self; 6] = [
+        Self::Inbox,
+        Self::Own,
+        Self::Alternate,
+        Self::Others,
+        Self::SharedBefore,
+        Self::SharedAfter,
+    ];
+
+    pub(super) fn is_own(self) -> bool {
+        matches!(self, Self::Inbox | Self::Own | Self::Alternate)
+    }
+
+    /// The part's keys: from the first (inclusive) to the second.
+    fn range(self, identity: &Identity) -> (Vec<u8>, Option<Vec<u8>>) {
+        match self {
+            Self::Inbox | Self::Own | Self::Alternate => {
+                let inbox = identity.user.inbox().to_key();
+                let end = [&inbox[..], &[1]].concat();
+                (inbox, Some(end))
+            }
+            Self::Others => (USER.to_vec(), Some([USER, &[1]].concat())),
+            Self::SharedBefore => (Vec::new(), Some(USER.to_vec())),
+            Self::SharedAfter => ([USER, &[1]].concat(), None),
+        }
+    }
+}
+
+/// A mailbox that the identity may see.
+pub(super) struct Seen<'r> {
+    pub(super) name: Name,
+    pub(super) record: Record<'r>,
+    pub(super) rights: Rights,
+}
+
+/// A walk over one part.
+pub(super) struct Visible<'r> {
+    reader: &'r ListReader,
+    reading: &'r Reading<'r>,
+    identity: &'r Identity,
+    part: Part,
+    end: Option<Vec<u8>>,
+    sources: Vec<Source<'r>>,
+    current: Option<&'r [u8]>,
+    record: Option<&'r [u8]>,
+}
+
+struct Source<'r> {
+    table: Table,
+    prefix: Vec<u8>,
+    range: RoRange<'r, Bytes, Bytes>,
+    head: Option<(&'r [u8], &'r [u8])>,
+}
+
+impl<'r> Visible<'r> {
+    /// Walks the keys of `part` from `from` to `end`.
+    pub(super) fn new(
+        reader: &'r ListReader,
+        reading: &'r Reading<'r>,
+        identity: &'r Identity,
+        part: Part,
+        from: &[u8],
+        end: Option<&[u8]>,
+    ) -> Result<Self, ListError> {
+        let (part_from, part_end) = part.range(identity);
+        let from = from.max(&part_from);
+        let end = match (part_end, end) {
+            (Some(a), Some(b)) if a.as_slice() > b => Some(b.to_vec()),
+            (None, Some(b)) => Some(b.to_vec()),
+            (a, _) => a,
+        };
+        let mut visible = Self {
+            reader,
+            reading,
+            identity,
+            part,
+            end,
+            sources: Vec::new(),
+            current: None,
+            record: None,
+        };
+        let nothing = (identity.admin && part.is_own())
+            || visible.end.as_deref().is_some_and(|end| end <= from);
+        if !nothing {
+            visible.open_sources(from)?;
+        }
+        Ok(visible)
+    }
+
+    fn open_sources(&mut self, from: &[u8]) -> Result<(), ListError> {
+        let tables = self.reader.store.tables;
+        if self.identity.admin || self.part.is_own() {
+            let source = self.source(tables.names, Vec::new(), from)?;
+            self.sources.push(source);
+            return Ok(());
+        }
+        for identifier in self.identity.identifiers() {
+            let source = self.source(tables.access, access_prefix(&identifier), from)?;
+            self.sources.push(source);
+        }
+        Ok(())
+    }
+
+    fn source(&self, table: Table, prefix: Vec<u8>, from: &[u8]) -> Result<Source<'r>, ListError> {
+        let start = [&prefix[..], from].concat();
+        let end = match &self.end {
+            Some(end) => Some([&prefix[..], end].concat()),
+            None => successor(&prefix),
+        };
+        let range = (
+            if start.is_empty() {
+                Bound::Unbounded
+            } else {
+                Bound::Included(&start[..])
+            },
+            end.as_deref().map_or(Bound::Unbounded, Bound::Excluded),
+        );
+        let range = table
+            .range(self.reading, &range)
+            .map_err(|error| self.reader.store.error(error))?;
+        let mut source = Source {
+            table,
+            prefix,
+            range,
+            head: None,
+        };
+        source.advance(self.reader)?;
+        Ok(source)
+    }
+
+    /// Steps to the next candidate; `false` at the end.
+    pub(super) fn next(&mut self) -> Result<bool, ListError> {
+        let Some(least) = self.sources.iter().filter_map(|source| source.head).min() else {
+            self.current = None;
+            return Ok(false);
+        };
+        let from_names = self.sources.len() == 1 && self.sources[0].prefix.is_empty();
+        self.current = Some(least.0);
+        self.record = from_names.then_some(least.1);
+        for source in &mut self.sources {
+            if source.head.is_some_and(|head| head.0 == least.0) {
+                source.advance(self.reader)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Goes on with the first candidate at or after `key`.
+    pub(super) fn seek(&mut self, key: &[u8]) -> Result<(), ListError> {
+        for at in 0..self.sources.len() {
+            if self.sources[at].head.is_some_and(|head| head.0 < key) {
+                let (table, prefix) = (self.sources[at].table, self.sources[at].prefix.clone());
+                self.sources[at] = self.source(table, prefix, key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The key of the candidate stepped to.
+    pub(super) fn key(&self) -> &'r [u8] {
+        self.current.unwrap_or_default()
+    }
+
+    /// The candidate, if the identity may see it.
+    pub(super) fn record(&self) -> Result<Option<Seen<'r>>, ListError> {
+        let key = self.key();
+        let record = match self.record {
+            Some(record) => Record::decode(record).ok_or_else(|| damaged("a record"))?,
+            None => match self.reader.get(self.reading, key)? {
+                Some(record) => record,
+                None => return Ok(None),
+            },
+        };
+        let name = Name::from_key(key);
+        let identity = self.identity;
+        let own_elsewhere =
+            !self.part.is_own() && !identity.admin && name.is_owned_by(&identity.user);
+        if record.state != State::Active || own_elsewhere || (name.is_deleted() && !identity.admin)
+        {
+            return Ok(None);
+        }
+        let rights = super::acl::rights_in(record.acl, identity) | identity.implicit_rights(&name);
+        Ok(rights.contains(Rights::LOOKUP).then_some(Seen {
+            name,
+            record,
+            rights,
+        }))
+    }
+}
+
+impl Source<'_> {
+    fn advance(&mut self, reader: &ListReader) -> Result<(), ListError> {
+        self.head = match self.range.next() {
+            None => None,
+            Some(found) => {
+                let (key, value) = found.map_err(|error| reader.store.error(error))?;
+                Some((&key[self.prefix.len()..], value))
+            }
+        };
+        Ok(())
+    }
+}
+
+const USER: &[u8] = b"user";

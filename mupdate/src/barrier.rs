@@ -1,0 +1,118 @@
+//! The shards' end of the follower: "is the list up to date?", and its published status.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use ravenry_core::rt::{self, Instant, channel};
+
+use crate::status::{FollowerState, FollowerStatus, Published};
+
+/// Requests on their way to the follower; it takes them at every turn.
+const REQUESTS_MAX: usize = 4096;
+
+/// Why nobody can tell whether the list is up to date. Never the same as "no such name".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BarrierError {
+    /// There is no stream, and there was none up to the deadline.
+    Unavailable {
+        /// In words for a log line, without a full stop.
+        why: &'static str,
+    },
+    /// There is a stream, but the answer did not come in time.
+    TimedOut,
+}
+
+impl BarrierError {
+    pub(crate) const CROWDED: Self = Self::Unavailable {
+        why: "too many wait for the MUPDATE master",
+    };
+    const ENDED: Self = Self::Unavailable {
+        why: "the follower has ended",
+    };
+
+    /// What a deadline that passed means in `state`.
+    pub(crate) fn late(state: FollowerState) -> Self {
+        state
+            .trouble()
+            .map_or(Self::TimedOut, |why| Self::Unavailable { why })
+    }
+}
+
+impl fmt::Display for BarrierError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable { why } => f.write_str(why),
+            Self::TimedOut => f.write_str("the MUPDATE master did not answer in time"),
+        }
+    }
+}
+
+impl std::error::Error for BarrierError {}
+
+/// A question on its way to the follower.
+pub(crate) struct Request {
+    pub(crate) deadline: Instant,
+    pub(crate) reply: Reply,
+}
+
+/// Where the answer goes.
+pub(crate) type Reply = channel::OneSender<Result<u64, BarrierError>>;
+
+/// A handle for shards: asks whether the list has every change that the master has made.
+#[derive(Clone)]
+pub struct Barrier {
+    requests: channel::Sender<Request>,
+    published: Arc<Published>,
+}
+
+/// The two ends.
+pub(crate) fn pair(published: Arc<Published>) -> (Barrier, channel::Receiver<Request>) {
+    let (requests, receiver) = channel::channel(REQUESTS_MAX);
+    (
+        Barrier {
+            requests,
+            published,
+        },
+        receiver,
+    )
+}
+
+impl Barrier {
+    /// Waits until the list has every change that the master had made when this was called;
+    /// returns a sequence of the list that has them all.
+    ///
+    /// It fails when `within` has passed, not earlier, though the master be away: a stream that
+    /// comes back in time answers. Only where the follower has ended, or far too many wait, does
+    /// it fail at once. Dropping the future is fine.
+    pub async fn wait(&self, within: Duration) -> Result<u64, BarrierError> {
+        self.published.barriers_asked.fetch_add(1, Relaxed);
+        let outcome = self.ask(rt::now() + within).await;
+        if outcome.is_err() {
+            self.published.barriers_failed.fetch_add(1, Relaxed);
+        }
+        outcome
+    }
+
+    /// What the follower is doing and has done.
+    pub fn status(&self) -> FollowerStatus {
+        self.published.read()
+    }
+
+    async fn ask(&self, deadline: Instant) -> Result<u64, BarrierError> {
+        let (reply, answer) = channel::oneshot();
+        if let Err(refused) = self.requests.try_send(Request { deadline, reply }) {
+            return Err(match refused {
+                channel::SendError::Full(_) => BarrierError::CROWDED,
+                channel::SendError::Closed(_) => BarrierError::ENDED,
+            });
+        }
+        // The follower answers at the deadline as well; its core may be busy with a commit.
+        match rt::timeout_at(deadline, answer).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_closed)) => Err(BarrierError::ENDED),
+            Err(_elapsed) => Err(BarrierError::late(self.published.state())),
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! The follower: keeps a connection to the master and the list in step with it.
+//!
+//! All that is decided here is when to read, to wait and to commit; what the bytes mean is
+//! [`crate::machine`]'s. One task on the mupdate core, and by type the only writer of the list.
+//! It never leaves the core busy for longer than one batch: between batches other tasks run, and
+//! requests are taken.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use ravenry_core::mailboxes::{ListReader, ListWriter, Removed, SyncToken};
+use ravenry_core::proto::sasl::{Plain, Secret};
+use ravenry_core::rt::{self, Either, Instant, Stream, channel};
+
+use crate::backoff::Backoff;
+use crate::barrier::{self, Barrier, BarrierError, Reply, Request};
+use crate::batch::BatchLimits;
+use crate::fault::Fault;
+use crate::machine::{Answer, Machine, Settings, Step};
+use crate::master::{Connector, Master};
+use crate::status::{AwayReason, FollowerState, Published};
+
+/// What is read at once.
+const READ_BYTES_MAX: usize = 64 * 1024;
+/// Changes in one transaction: some ten milliseconds of the mupdate core.
+const BATCH_COUNT_MAX: usize = 1000;
+/// … and their bytes, for lists with very long ACLs.
+const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Barriers that may wait at once, over all shards.
+const BARRIERS_MAX: usize = 65_536;
+/// Requests taken before the stream is looked at again.
+const REQUESTS_AT_ONCE_MAX: usize = 4096;
+
+/// Where the master is, and how long to wait for what.
+#[derive(Debug)]
+pub struct FollowerConfig {
+    /// The master.
+    pub server: Master,
+    /// The account at the master.
+    pub authname: String,
+    /// Its password; sent by SASL PLAIN.
+    pub password: Secret,
+    /// How often to ask the master for a sign of life.
+    pub noop_every: Duration,
+    /// How long a connection may take to be made, name resolution included.
+    pub connect_within: Duration,
+    /// How long the master may be silent while it owes an answer.
+    pub answer_within: Duration,
+    /// The first wait before another attempt.
+    pub backoff_min: Duration,
+    /// The longest.
+    pub backoff_max: Duration,
+}
+
+impl FollowerConfig {
+    /// The defaults. A Cyrus master holds one lock while it sends its list to anybody, seconds
+    /// for a million names: `answer_within` has to be well above that.
+    pub fn new(server: Master, authname: String, password: Secret) -> Self {
+        Self {
+            server,
+            authname,
+            password,
+            noop_every: Duration::from_secs(2),
+            connect_within: Duration::from_secs(5),
+            answer_within: Duration::from_secs(10),
+            backoff_min: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The follower; [`Follower::run`] it on the mupdate core.
+pub struct Follower {
+    server: String,
+    connector: Connector,
+    answer_within: Duration,
+    writer: ListWriter,
+    reader: ListReader,
+    machine: Machine<Reply>,
+    requests: channel::Receiver<Request>,
+    /// Keeps the channel of requests open when no shard has a handle.
+    _handle: Barrier,
+    published: Arc<Published>,
+    backoff: Backoff,
+    buffer: Box<[u8]>,
+    /// What the last attempt failed of: told loudly once, not at every attempt.
+    told: Option<AwayReason>,
+}
+
+/// A follower that writes what the master says through `writer`, and the handle by which shards
+/// ask it. Nothing happens before the follower runs.
+pub fn follower(
+    config: FollowerConfig,
+    writer: ListWriter,
+    reader: ListReader,
+) -> (Follower, Barrier) {
+    // If the list can't be read, the first sync will say so.
+    let sequence = reader.sequence().unwrap_or_default();
+    let published = Arc::new(Published::new(reader.count().unwrap_or_default(), sequence));
+    let (handle, requests) = barrier::pair(Arc::clone(&published));
+    let settings = Settings {
+        login: Plain {
+            authzid: config.authname.clone().into_bytes(),
+            authcid: config.authname.into_bytes(),
+            password: config.password,
+        },
+        noop_every: config.noop_every,
+        answer_within: config.answer_within,
+        batch: BatchLimits {
+            count_max: BATCH_COUNT_MAX,
+            bytes_max: BATCH_BYTES_MAX,
+        },
+        barriers_max: BARRIERS_MAX,
+    };
+    let follower = Follower {
+        server: config.server.to_string(),
+        connector: Connector::new(config.server, config.connect_within),
+        answer_within: config.answer_within,
+        writer,
+        reader,
+        machine: Machine::new(settings, sequence, rt::now()),
+        requests,
+        _handle: handle.clone(),
+        published,
+        backoff: Backoff::new(config.backoff_min, config.backoff_max),
+        buffer: vec![0; READ_BYTES_MAX].into_boxed_slice(),
+        told: None,
+    };
+    (follower, handle)
+}
+
+impl Follower {
+    /// Follows the master until the shard drains. Barriers that wait then fail as unavailable.
+    pub async fn run(mut self) {
+        let end = rt::select(rt::draining(), self.follow()).await;
+        if let Either::Right(never) = end {
+            match never {}
+        }
+        tracing::debug!("the follower ends");
+    }
+
+    async fn follow(&mut self) -> Infallible {
+        self.published.set_state(FollowerState::Connecting);
+        loop {
+            let fault = match self.converse().await {
+                Err(fault) => fault,
+                Ok(never) => match never {},
+            };
+            self.machine.disconnected();
+            self.published
+                .set_state(FollowerState::Away(fault.reason()));
+            if fault.lasts() {
+                self.backoff.be_slow();
+            }
+            let wait = self.backoff.after_failure(rt::random::u64());
+            self.tell(&fault, wait);
+            self.meanwhile(rt::sleep(wait)).await;
+            self.published.reconnects.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// One connection, from connect to its end.
+    async fn converse(&mut self) -> Result<Infallible, Fault> {
+        let connecting = self.connector.clone().connect();
+        let stream = self.meanwhile(connecting).await?;
+        let mut sync = Some(self.writer.begin_sync().map_err(Fault::List)?);
+        self.machine.connected(rt::now());
+        loop {
+            let step = self.machine.next(rt::now())?;
+            self.machine.tick(rt::now());
+            self.deliver();
+            self.send(&stream).await?;
+            match step {
+                Step::Apply => self.apply(sync.as_mut())?,
+                Step::EndSync => self.end_sync(sync.take())?,
+                Step::Hungry => {
+                    if !self.read(&stream, sync.as_mut())? {
+                        let until = self.machine.quiet(rt::now())?;
+                        self.wait(&stream, until).await?;
+                        continue;
+                    }
+                }
+            }
+            self.breathe().await;
+        }
+    }
+
+    /// Reads what is there; with nothing there, commits what waits to be. False: nothing to do.
+    fn read(&mut self, stream: &Stream, sync: Option<&mut SyncToken>) -> Result<bool, Fault> {
+        match stream.try_read(&mut self.buffer) {
+            Ok(0) => {
+                self.apply(sync)?;
+                Err(Fault::Closed)
+            }
+            Ok(len) => {
+                self.machine.receive(&self.buffer[..len]);
+                self.published.contact(rt::wall_clock());
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let apply = self.machine.should_apply();
+                if apply {
+                    self.apply(sync)?;
+                }
+                Ok(apply)
+            }
+            Err(error) => Err(Fault::Broken(error)),
+        }
+    }
+
+    fn apply(&mut self, sync: Option<&mut SyncToken>) -> Result<(), Fault> {
+        let changes = self.machine.batch().changes();
+        let count = u64::try_from(changes.len()).unwrap_or(u64::MAX);
+        let sequence = self.writer.apply(changes, sync).map_err(Fault::List)?;
+        self.published.changes.fetch_add(count, Relaxed);
+        self.machine.applied(sequence, rt::now());
+        self.publish_list(sequence)
+    }
+
+    fn end_sync(&mut self, sync: Option<SyncToken>) -> Result<(), Fault> {
+        let sync = sync.expect("invariant: a connection has one sync, and it ends once");
+        let removed = self.writer.end_sync(sync).map_err(Fault::List)?;
+        let Removed {
+            names: removed,
+            sequence,
+        } = removed;
+        self.machine.synced(sequence, rt::now());
+        self.backoff.reset();
+        self.told = None;
+        self.published.resyncs.fetch_add(1, Relaxed);
+        self.publish_list(sequence)?;
+        let names = self.published.names.load(Relaxed);
+        tracing::info!(
+            names,
+            removed,
+            sequence,
+            "the mailbox list is in step with the master"
+        );
+        Ok(())
+    }
+
+    fn publish_list(&self, sequence: u64) -> Result<(), Fault> {
+        let names = self.reader.count().map_err(Fault::List)?;
+        self.published.names.store(names, Relaxed);
+        self.published.sequence.store(sequence, Relaxed);
+        self.published
+            .changes_refused
+            .store(self.machine.batch().refused(), Relaxed);
+        Ok(())
+    }
+
+    /// Sends what the machine has to say. A command is a few bytes: where they don't fit, the
+    /// master has not read for a long time.
+    async fn send(&mut self, stream: &Stream) -> Result<(), Fault> {
+        if let Some(state) = self.machine.state() {
+            self.published.set_state(state);
+        }
+        let mut output = std::mem::take(self.machine.output());
+        if output.is_empty() {
+            return Ok(());
+        }
+        let (noops, shared) = self.machine.counts();
+        self.published.noops.store(noops, Relaxed);
+        self.published.barriers_shared.store(shared, Relaxed);
+        let sent = rt::timeout(self.answer_within, stream.write_all(&output)).await;
+        output.fill(0); // It may have held the password.
+        match sent {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Fault::Broken(error)),
+            Err(_elapsed) => Err(Fault::Silent {
+                awaited: "room for a command",
+            }),
+        }
+    }
+
+    fn deliver(&mut self) {
+        for (reply, answer) in self.machine.take_answers() {
+            // Whoever asked may have gone.
+            let _ = reply.send(match answer {
+                Answer::UpToDate(sequence) => Ok(sequence),
+                Answer::Late => Err(BarrierError::late(self.published.state())),
+                Answer::Crowded => Err(BarrierError::CROWDED),
+            });
+        }
+    }
+}
+
+impl Follower {
+    /// Nothing to read: waits for bytes, requests or `until`.
+    async fn wait(&mut self, stream: &Stream, until: Option<Instant>) -> Result<(), Fault> {
+        let bytes = rt::select(stream.readable(), sleep_until(until));
+        let woken = rt::select(bytes, self.requests.recv()).await;
+        match woken {
+            Either::Left(Either::Left(readable)) => readable.map_err(Fault::Broken)?,
+            Either::Left(Either::Right(())) => {}
+            Either::Right(request) => {
+                self.ask(request);
+                self.breathe().await; // Those who come together share a NOOP.
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the other tasks of this core run, and takes the requests that have come.
+    async fn breathe(&mut self) {
+        rt::yield_now().await;
+        for _ in 0..REQUESTS_AT_ONCE_MAX {
+            match self.requests.try_recv() {
+                None => return,
+                request => self.ask(request),
+            }
+        }
+    }
+
+    /// Does `work` while there is no connection: requests wait, and fail when their time is over.
+    async fn meanwhile<F: Future>(&mut self, work: F) -> F::Output {
+        let mut work = pin!(work);
+        loop {
+            self.machine.tick(rt::now());
+            self.deliver();
+            let late = sleep_until(self.machine.next_deadline());
+            let other = rt::select(self.requests.recv(), late);
+            match rt::select(work.as_mut(), other).await {
+                Either::Left(output) => return output,
+                Either::Right(Either::Left(request)) => self.ask(request),
+                Either::Right(Either::Right(())) => {}
+            }
+        }
+    }
+
+    fn ask(&mut self, request: Option<Request>) {
+        // `None` cannot be: this follower holds a sender itself.
+        if let Some(Request { deadline, reply }) = request {
+            self.machine.ask(reply, deadline);
+        }
+    }
+
+    /// Logs why there is no connection: in full when the reason is new, for those who look
+    /// closely when it is not.
+    fn tell(&mut self, fault: &Fault, wait: Duration) {
+        let reason = Some(fault.reason());
+        let advice = fault.advice();
+        let server = &self.server;
+        if self.told == reason {
+            tracing::debug!(server, retry_in = ?wait, "still no MUPDATE master: {fault}");
+        } else if fault.lasts() {
+            tracing::error!(server, advice, "no MUPDATE master: {fault}");
+        } else {
+            tracing::warn!(server, advice, retry_in = ?wait, "no MUPDATE master: {fault}");
+        }
+        self.told = reason;
+    }
+}
+
+impl Drop for Follower {
+    /// Also where the task panics: what shards read then is true.
+    fn drop(&mut self) {
+        self.published
+            .set_state(FollowerState::Away(AwayReason::NotRunning));
+    }
+}
+
+async fn sleep_until(until: Option<Instant>) {
+    match until {
+        Some(until) => rt::sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}

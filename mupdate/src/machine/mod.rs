@@ -1,0 +1,326 @@
+//! The conversation with the master, without a socket, a clock or a database: bytes and time in;
+//! commands, batches of changes and answers to barriers out.
+//!
+//! One machine lives as long as the follower and sees many connections. How to drive it:
+//!
+//! * [`Machine::connected`] when there is a connection; [`Machine::receive`] with what was read.
+//! * [`Machine::next`] until it says [`Step::Hungry`]. [`Step::Apply`]: commit
+//!   [`Machine::batch`], then call [`Machine::applied`]. [`Step::EndSync`]: remove the names that
+//!   this sync has not seen, then call [`Machine::synced`].
+//! * [`Machine::tick`] after each of these, connected or not; then send [`Machine::output`] and
+//!   deliver [`Machine::take_answers`], before anything else.
+//! * [`Machine::quiet`] when nothing is left to read: until when to wait, or that the master has
+//!   been silent for too long.
+//! * [`Machine::disconnected`] when the connection is over, whoever ended it.
+//!
+//! What holds (RFC 3656, sections 3.8, 4.2, 4.8, 4.11):
+//! * A barrier succeeds only by a NOOP that went out after it was asked for and was answered, and
+//!   after the changes before that answer were committed.
+//! * [`Step::EndSync`] comes only after the `OK` to UPDATE, with every name before it committed.
+//! * The outcome does not depend on how the bytes are cut or on the size of a batch.
+
+mod phases;
+
+#[cfg(test)]
+mod adversity;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use ravenry_core::proto::mupdate::Command;
+use ravenry_core::proto::sasl::Plain;
+use ravenry_core::rt::Instant;
+use ravenry_core::wire::mupdate::ResponseFramer;
+
+use crate::barriers::Barriers;
+use crate::batch::{Batch, BatchLimits};
+use crate::fault::Fault;
+use crate::status::FollowerState;
+
+/// Lines of a banner, the last one with them: Cyrus sends four at most.
+const BANNER_LINES_MAX: u32 = 32;
+/// A name, a location and an ACL; the ACL of a mailbox that a whole site shares may be long.
+const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
+/// Tags as Cyrus's own replicas choose them, so that a log on the master reads the same.
+const LOGIN_TAG: &str = "A01";
+const UPDATE_TAG: &str = "U01";
+
+/// What the machine is to be told once.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) login: Plain,
+    /// A NOOP goes out this long after the last one was answered, asked for or not.
+    pub(crate) noop_every: Duration,
+    /// How long the master may say nothing while it owes an answer.
+    pub(crate) answer_within: Duration,
+    pub(crate) batch: BatchLimits,
+    pub(crate) barriers_max: usize,
+}
+
+/// What the driver is to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Read more: what was received is used up but for an incomplete response.
+    Hungry,
+    /// Commit the batch.
+    Apply,
+    /// The list has been told in full: remove what this sync has not seen.
+    EndSync,
+}
+
+/// The answer to one barrier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The list has every change that the master made before the question; its sequence.
+    UpToDate(u64),
+    /// The deadline passed.
+    Late,
+    /// Too many wait already.
+    Crowded,
+}
+
+/// What the machine waits for on this connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// A connection.
+    Away,
+    /// The rest of the banner.
+    Greeting { lines: u32, plain: bool },
+    /// The answer to AUTHENTICATE.
+    Login,
+    /// The list, and the OK that ends it.
+    Listing,
+    /// Changes, and answers to NOOP.
+    Streaming,
+}
+
+/// What is to happen once the batch is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    EndSync,
+    AnswerBarriers,
+}
+
+/// See the head of this file.
+pub(crate) struct Machine<R> {
+    settings: Settings,
+    phase: Phase,
+    framer: ResponseFramer,
+    input: Vec<u8>,
+    /// Bytes of `input` that are used up.
+    taken: usize,
+    output: Vec<u8>,
+    batch: Batch,
+    due: Due,
+    /// When the master last said something whole, or began to owe an answer.
+    heard: Instant,
+    /// The number of the NOOP in flight.
+    noop: Option<u64>,
+    noops: u64,
+    noop_next: Instant,
+    /// The list's sequence as of the last commit.
+    sequence: u64,
+    barriers: Barriers<R>,
+    shared: u64,
+    answers: Vec<(R, Answer)>,
+}
+
+impl<R> Machine<R> {
+    pub(crate) fn new(settings: Settings, sequence: u64, now: Instant) -> Self {
+        Self {
+            phase: Phase::Away,
+            framer: ResponseFramer::new(RESPONSE_BYTES_MAX),
+            input: Vec::new(),
+            taken: 0,
+            output: Vec::new(),
+            batch: Batch::new(settings.batch),
+            due: Due::Nothing,
+            heard: now,
+            noop: None,
+            noops: 0,
+            noop_next: now,
+            sequence,
+            barriers: Barriers::new(settings.barriers_max),
+            shared: 0,
+            answers: Vec::new(),
+            settings,
+        }
+    }
+
+    /// A connection is there: its banner is awaited.
+    pub(crate) fn connected(&mut self, now: Instant) {
+        self.disconnected();
+        self.phase = Phase::Greeting {
+            lines: 0,
+            plain: false,
+        };
+        self.heard = now;
+    }
+
+    /// The connection is over. What was received and not committed is forgotten (the next sync
+    /// tells it again); who waits for the NOOP in flight waits for the next connection's first.
+    pub(crate) fn disconnected(&mut self) {
+        self.phase = Phase::Away;
+        self.framer = ResponseFramer::new(RESPONSE_BYTES_MAX);
+        self.input = Vec::new();
+        self.taken = 0;
+        self.output.clear();
+        self.batch.clear();
+        self.due = Due::Nothing;
+        self.noop = None;
+        self.barriers.broken();
+    }
+
+    /// Takes what was read from the master.
+    pub(crate) fn receive(&mut self, bytes: &[u8]) {
+        self.input.drain(..self.taken);
+        self.taken = 0;
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// Works through what was received, up to the next thing for the driver to do.
+    pub(crate) fn next(&mut self, now: Instant) -> Result<Step, Fault> {
+        loop {
+            match self.due {
+                Due::Nothing if self.batch.is_full() => return Ok(Step::Apply),
+                Due::Nothing => {
+                    if !self.take_response(now)? {
+                        return Ok(Step::Hungry);
+                    }
+                }
+                Due::EndSync | Due::AnswerBarriers if !self.batch.is_empty() => {
+                    return Ok(Step::Apply);
+                }
+                Due::EndSync => return Ok(Step::EndSync),
+                Due::AnswerBarriers => {
+                    // Only now: a NOOP sent before would take those along who wait for this one.
+                    self.due = Due::Nothing;
+                    self.noop = None;
+                    self.noop_next = now + self.settings.noop_every;
+                    let answer = Answer::UpToDate(self.sequence);
+                    self.answers
+                        .extend(self.barriers.answered().map(|reply| (reply, answer)));
+                }
+            }
+        }
+    }
+
+    /// The changes to commit now.
+    pub(crate) fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// Whether changes should be committed although more may come: in the stream they should not
+    /// wait; during a sync nobody can tell them from old ones before its end.
+    pub(crate) fn should_apply(&self) -> bool {
+        self.phase == Phase::Streaming && !self.batch.is_empty()
+    }
+
+    /// The batch is committed. The time it took is not counted against the master.
+    pub(crate) fn applied(&mut self, sequence: u64, now: Instant) {
+        self.sequence = sequence;
+        self.batch.clear();
+        self.heard = now;
+    }
+
+    /// What was not in the list is removed: the stream has begun.
+    pub(crate) fn synced(&mut self, sequence: u64, now: Instant) {
+        debug_assert!(self.due == Due::EndSync && self.batch.is_empty());
+        self.sequence = sequence;
+        self.due = Due::Nothing;
+        self.phase = Phase::Streaming;
+        self.heard = now;
+        self.noop_next = now;
+    }
+
+    /// Somebody asks whether the list is up to date.
+    pub(crate) fn ask(&mut self, reply: R, deadline: Instant) {
+        if let Err(reply) = self.barriers.ask(reply, deadline) {
+            self.answers.push((reply, Answer::Crowded));
+        }
+    }
+
+    /// Answers those whose time is over, and sends the NOOP that is due.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        let late = self.barriers.expired(now);
+        self.answers
+            .extend(late.into_iter().map(|reply| (reply, Answer::Late)));
+        let due = self.barriers.wanted() || now >= self.noop_next;
+        if self.phase == Phase::Streaming && self.noop.is_none() && due {
+            self.noops += 1;
+            self.noop = Some(self.noops);
+            self.heard = now;
+            Command::Noop.encode(noop_tag(self.noops), &mut self.output);
+            let riders = self.barriers.sent();
+            self.shared += u64::try_from(riders.saturating_sub(1)).unwrap_or(0);
+        }
+    }
+
+    /// Nothing is left to read: until when to wait, `None` for as long as it takes, or that the
+    /// master has been silent for too long.
+    pub(crate) fn quiet(&self, now: Instant) -> Result<Option<Instant>, Fault> {
+        let master = match self.phase {
+            Phase::Away => None,
+            Phase::Streaming if self.noop.is_none() => Some(self.noop_next),
+            _ => {
+                let silent_at = self.heard + self.settings.answer_within;
+                if now >= silent_at {
+                    return Err(Fault::Silent {
+                        awaited: self.awaited(),
+                    });
+                }
+                Some(silent_at)
+            }
+        };
+        Ok(master
+            .into_iter()
+            .chain(self.barriers.next_deadline())
+            .min())
+    }
+
+    /// When the first of those who wait has waited long enough.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.barriers.next_deadline()
+    }
+
+    /// Bytes to send; the driver empties it.
+    pub(crate) fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    /// Answers to deliver.
+    pub(crate) fn take_answers(&mut self) -> Vec<(R, Answer)> {
+        std::mem::take(&mut self.answers)
+    }
+
+    /// The state to publish.
+    pub(crate) fn state(&self) -> Option<FollowerState> {
+        match self.phase {
+            Phase::Away => None,
+            Phase::Greeting { .. } | Phase::Login => Some(FollowerState::Connecting),
+            Phase::Listing => Some(FollowerState::Syncing),
+            Phase::Streaming => Some(FollowerState::Streaming),
+        }
+    }
+
+    /// NOOPs sent so far, and the barriers that rode on another's.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.noops, self.shared)
+    }
+
+    fn awaited(&self) -> &'static str {
+        match self.phase {
+            Phase::Away => "a connection",
+            Phase::Greeting { .. } => "the banner",
+            Phase::Login => "the answer to AUTHENTICATE",
+            Phase::Listing => "the mailbox list",
+            Phase::Streaming => "the answer to NOOP",
+        }
+    }
+}
+
+fn noop_tag(number: u64) -> String {
+    format!("N{number}")
+}
