@@ -27,7 +27,8 @@ const QUESTION_BYTES_MAX: usize = 256;
 const QUESTION_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-fn path(config: &Config) -> PathBuf {
+/// Where the socket is.
+pub(crate) fn path(config: &Config) -> PathBuf {
     config.state_dir.join("ctl.sock")
 }
 
@@ -35,13 +36,18 @@ fn path(config: &Config) -> PathBuf {
 pub(crate) fn ask(config: &Config, question: Question) -> Result<(), String> {
     let path = path(config);
     let failed = |error: io::Error| {
-        format!("{}: {error}; is `ravenry serve` running with this configuration?", path.display())
+        format!(
+            "{}: {error}; is `ravenry serve` running with this configuration?",
+            path.display()
+        )
     };
     let line = match question {
         Question::Stats => b"stats\n",
     };
     let mut stream = UnixStream::connect(&path).map_err(failed)?;
-    stream.set_read_timeout(Some(ANSWER_WITHIN)).map_err(failed)?;
+    stream
+        .set_read_timeout(Some(ANSWER_WITHIN))
+        .map_err(failed)?;
     stream.write_all(line).map_err(failed)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(failed)?;
@@ -50,8 +56,7 @@ pub(crate) fn ask(config: &Config, question: Question) -> Result<(), String> {
 }
 
 /// Listens for questions; a task of the mupdate core.
-pub(crate) fn listen(config: &Config) -> io::Result<Listener> {
-    let path = path(config);
+pub(crate) fn listen(path: PathBuf) -> io::Result<Listener> {
     let listener = Listener::bind(&Address::Unix(path.clone()))?;
     fs::set_permissions(&path, Permissions::from_mode(0o600))?;
     Ok(listener)

@@ -2,7 +2,9 @@
 
 mod ctl;
 mod password;
+mod plan;
 mod serve;
+mod stats;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,7 +40,13 @@ enum Command {
 #[derive(clap::Args)]
 struct At {
     /// The configuration file
-    #[arg(long, short, global = true, value_name = "FILE", default_value = "/etc/ravenry/ravenry.toml")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        default_value = "/etc/ravenry/ravenry.toml"
+    )]
     config: PathBuf,
 }
 
@@ -50,7 +58,7 @@ impl At {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Serve(at) => at.load().and_then(serve::serve),
+        Command::Serve(at) => at.load().and_then(|config| serve::serve(&config)),
         Command::Check(at) => at.load().and_then(|config| serve::check(&config)),
         Command::Ctl { at, question } => at.load().and_then(|config| ctl::ask(&config, question)),
         Command::HashPassword => password::hash(),

@@ -59,11 +59,15 @@ impl Batch {
     /// A name that the list can't hold (8-bit bytes, say) is left out and logged: one odd name
     /// must not keep all others from being served.
     pub(crate) fn push(&mut self, response: &Response<'_>, tag: &[u8]) -> bool {
-        let (theirs, name) = match response {
-            Response::Mailbox { tag, name, .. }
-            | Response::Reserve { tag, name, .. }
-            | Response::Delete { tag, name } => (tag, name),
-            _ => return false,
+        let (Response::Mailbox {
+            tag: theirs, name, ..
+        }
+        | Response::Reserve {
+            tag: theirs, name, ..
+        }
+        | Response::Delete { tag: theirs, name }) = response
+        else {
+            return false;
         };
         if *theirs != tag {
             return false;

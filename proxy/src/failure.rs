@@ -27,8 +27,8 @@ pub(crate) enum Failure {
     Torn(BackendFault),
     /// The command is wrong (tagged BAD).
     Bad(Cow<'static, str>),
-    /// The command is refused (tagged NO), with the response code where there is one.
-    No(Option<&'static str>, Cow<'static, str>),
+    /// The command is refused: tagged NO, with a response code (RFC 5530).
+    No(&'static str, Cow<'static, str>),
     /// A tagged NO whose code was built for this one answer (a referral).
     Refer(String, String),
 }
@@ -78,21 +78,13 @@ impl Failure {
         Self::Bad(text.into())
     }
 
-    pub(crate) fn no(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::No(None, text.into())
-    }
-
     pub(crate) fn coded(code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
-        Self::No(Some(code), text.into())
+        Self::No(code, text.into())
     }
 
     /// "Can't tell": what would decide the question is out of reach (RFC 5530 UNAVAILABLE).
     pub(crate) fn unavailable(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::No(Some("UNAVAILABLE"), text.into())
-    }
-
-    pub(crate) fn backend(server: &str, why: impl fmt::Display) -> Self {
-        Self::Backend(BackendFault { server: server.to_owned(), why: why.to_string() })
+        Self::No("UNAVAILABLE", text.into())
     }
 
     /// What to tell the client. `selected` is the server of the selected mailbox: when that is the
@@ -115,8 +107,7 @@ impl Failure {
                 fault.server
             )),
             Self::Bad(text) => Answer::Tagged(format!("BAD {text}")),
-            Self::No(None, text) => Answer::Tagged(format!("NO {text}")),
-            Self::No(Some(code), text) => Answer::Tagged(format!("NO [{code}] {text}")),
+            Self::No(code, text) => Answer::Tagged(format!("NO [{code}] {text}")),
             Self::Refer(code, text) => Answer::Tagged(format!("NO [{code}] {text}")),
         }
     }

@@ -129,16 +129,27 @@ impl Frontend {
             Endpoint::Address(address) => return Ok(vec![address]),
             Endpoint::Name { host, port } => (host, port),
         };
-        let asked = self.parts.resolver.run(move || (host.as_str(), port).to_socket_addrs());
-        let found = asked.await.map_err(|error| io::Error::other(error.to_string()))?;
+        let asked = self
+            .parts
+            .resolver
+            .run(move || (host.as_str(), port).to_socket_addrs());
+        let found = asked
+            .await
+            .map_err(|error| io::Error::other(error.to_string()))?;
         Ok(found?.map(Address::Tcp).collect())
     }
 
+    /// Counts a session that begins.
+    pub(crate) fn session_begins(&self) {
+        self.metrics.sessions.add(1);
+        self.metrics.sessions_open.add(1);
+    }
+
     /// Counts a session that has ended.
-    pub(crate) fn session_over(&self, client: &Client) {
+    pub(crate) fn session_over(&self, bytes_in: u64, bytes_out: u64) {
         self.metrics.sessions_open.sub(1);
-        self.metrics.client_bytes_in.add(client.bytes_in);
-        self.metrics.client_bytes_out.add(client.bytes_out);
+        self.metrics.client_bytes_in.add(bytes_in);
+        self.metrics.client_bytes_out.add(bytes_out);
     }
 
     /// Counts an attempt to reach a backend, and learns what it can do.

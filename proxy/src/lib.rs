@@ -19,14 +19,14 @@ use std::time::Duration;
 use ravenry_core::metrics::Recorder;
 use ravenry_core::rt::{self, Address, Either, Listener};
 
-pub use frontend::Parts;
 use frontend::Frontend;
+pub use frontend::Parts;
 
 /// A pause after an accept that failed (descriptors used up), so that the shard doesn't spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves IMAP on a shard's listeners until the shard drains.
-pub async fn serve(parts: Parts, shard: usize, metrics: Recorder, imap: Vec<Listener>) {
+/// Serves IMAP on a shard's listeners until the shard drains: starts the tasks, and returns.
+pub fn serve(parts: Parts, shard: usize, metrics: Recorder, imap: Vec<Listener>) {
     let fe = Rc::new(Frontend::new(parts, shard, metrics));
     rt::spawn(Rc::clone(&fe).probe_backends());
     for listener in imap {
@@ -38,7 +38,9 @@ async fn accept(fe: Rc<Frontend>, listener: Listener) {
     loop {
         match rt::select(rt::draining(), listener.accept()).await {
             Either::Left(()) => return,
-            Either::Right(Ok((stream, peer))) => rt::spawn(imap::serve(Rc::clone(&fe), stream, peer)),
+            Either::Right(Ok((stream, peer))) => {
+                rt::spawn(imap::serve(Rc::clone(&fe), stream, peer))
+            }
             Either::Right(Err(error)) => pause(&error).await,
         }
     }
@@ -50,7 +52,10 @@ async fn pause(error: &io::Error) {
 }
 
 /// The listeners of one shard; each shard has its own (`SO_REUSEPORT`).
-pub fn bind(addresses: &[Address]) -> Result<Vec<Listener>, (Address, io::Error)> {
-    let bind = |address: &Address| Listener::bind(address).map_err(|error| (address.clone(), error));
+pub fn bind(addresses: &[Address]) -> io::Result<Vec<Listener>> {
+    let named = |address: &Address, error: io::Error| {
+        io::Error::new(error.kind(), format!("{address}: {error}"))
+    };
+    let bind = |address| Listener::bind(address).map_err(|error| named(address, error));
     addresses.iter().map(bind).collect()
 }

@@ -10,6 +10,7 @@ use std::fmt::Display;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ravenry_core::metrics::Recorder;
 use ravenry_core::proto::imap::{Capabilities, StatusKind, status};
 use ravenry_core::proto::sasl::Plain;
 use ravenry_core::rt::{self, Instant, Stream};
@@ -36,14 +37,26 @@ pub(crate) struct Upstream {
     pub(crate) capabilities: Rc<Capabilities>,
     pub(crate) last_used: Instant,
     answer_within: Duration,
+    metrics: Recorder,
 }
 
 impl Upstream {
     /// Connects to `server` and logs in as `user`, all within the configured time.
-    pub(crate) async fn open(fe: &Frontend, server: &Rc<str>, user: &[u8]) -> Result<Self, BackendFault> {
-        let opened = rt::timeout(fe.parts.limits.upstream_login, Self::connect_and_login(fe, server, user)).await;
+    pub(crate) async fn open(
+        fe: &Frontend,
+        server: &Rc<str>,
+        user: &[u8],
+    ) -> Result<Self, BackendFault> {
+        let opened = rt::timeout(
+            fe.parts.limits.upstream_login,
+            Self::connect_and_login(fe, server, user),
+        )
+        .await;
         let result = opened.unwrap_or_else(|_elapsed| {
-            Err(fault(server, format_args!("no login within {:?}", fe.parts.limits.upstream_login)))
+            Err(fault(
+                server,
+                format_args!("no login within {:?}", fe.parts.limits.upstream_login),
+            ))
         });
         fe.note_connect(server, &result);
         result
@@ -54,14 +67,17 @@ impl Upstream {
         server: &Rc<str>,
         user: &[u8],
     ) -> Result<Self, BackendFault> {
+        let stream = fe.connect(server).await.map_err(|why| fault(server, why))?;
+        fe.metrics.upstream_open.add(1);
         let mut up = Self {
             server: Rc::clone(server),
-            stream: fe.connect(server).await.map_err(|why| fault(server, why))?,
+            stream,
             input: Vec::new(),
             scanner: ResponseScanner::new(LINE_BYTES_MAX),
             capabilities: Rc::new(Capabilities::default()),
             last_used: rt::now(),
             answer_within: fe.parts.limits.upstream_answer,
+            metrics: fe.metrics.clone(),
         };
         let offered = up.greeting().await?;
         up.authenticate(fe, user, &offered).await?;
@@ -94,7 +110,8 @@ impl Upstream {
             let command = [OWN_TAG, b" AUTHENTICATE PLAIN ", response.expose(), b"\r\n"].concat();
             self.write(&command).await?;
         } else {
-            self.write(&[OWN_TAG, b" AUTHENTICATE PLAIN\r\n"].concat()).await?;
+            self.write(&[OWN_TAG, b" AUTHENTICATE PLAIN\r\n"].concat())
+                .await?;
             let asked = self.response().await?;
             if !asked.starts_with(b"+") {
                 return Err(self.fault(format_args!("AUTHENTICATE: {}", printable(&asked))));
@@ -120,7 +137,8 @@ impl Upstream {
         loop {
             let response = self.response().await?;
             if response.starts_with(b"* ") {
-                capabilities = capabilities.or(Capabilities::from_line(response.trim_ascii_end()));
+                capabilities =
+                    capabilities.or_else(|| Capabilities::from_line(response.trim_ascii_end()));
             } else {
                 return capabilities.ok_or_else(|| {
                     self.fault(format_args!("CAPABILITY: {}", printable(&response)))
@@ -153,7 +171,9 @@ impl Upstream {
     pub(crate) async fn write(&self, bytes: &[u8]) -> Result<(), BackendFault> {
         match rt::timeout(self.answer_within, self.stream.write_all(bytes)).await {
             Ok(done) => done.map_err(|error| self.fault(error)),
-            Err(_elapsed) => Err(self.fault(format_args!("took nothing for {:?}", self.answer_within))),
+            Err(_elapsed) => {
+                Err(self.fault(format_args!("took nothing for {:?}", self.answer_within)))
+            }
         }
     }
 
@@ -193,7 +213,10 @@ impl Upstream {
     pub(crate) async fn own_reply(&mut self) -> Result<Vec<u8>, BackendFault> {
         loop {
             let response = self.response().await?;
-            if response.strip_prefix(OWN_TAG).is_some_and(|rest| rest.first() == Some(&b' ')) {
+            if response
+                .strip_prefix(OWN_TAG)
+                .is_some_and(|rest| rest.first() == Some(&b' '))
+            {
                 return Ok(response);
             }
             if response.starts_with(b"+") || is_bye(&response) {
@@ -213,8 +236,17 @@ impl Upstream {
     }
 }
 
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.metrics.upstream_open.sub(1);
+    }
+}
+
 fn fault(server: &str, why: impl Display) -> BackendFault {
-    BackendFault { server: server.to_owned(), why: why.to_string() }
+    BackendFault {
+        server: server.to_owned(),
+        why: why.to_string(),
+    }
 }
 
 /// Whether a response is the server's good-bye.

@@ -116,7 +116,7 @@ impl Relay<'_> {
             match self.flow.step(lease.pipe().capacity) {
                 Step::Done => return Ok(()),
                 Step::Fill(most) => {
-                    allowance(units(most)).await;
+                    allowance().await;
                     let writing = lease.pipe().writing.as_fd();
                     match uninterrupted(|| sys::splice(self.from.as_fd(), writing, most)) {
                         Ok(0) => return Err(ended()),
@@ -145,25 +145,22 @@ impl Relay<'_> {
         }
     }
 
-    /// Copies until all is done, the source has nothing more for now, or so much is left to come
-    /// that a pipe is worth another try.
+    /// Copies until all is done or the source has nothing more for now.
     async fn copy(&mut self) -> Result<(), RelayError> {
         while self.flow.left() > 0 {
-            allowance(units(COPY_BYTES)).await;
-            let (count, unsent) = match self.copy_once() {
-                Ok(moved) => moved,
+            allowance().await;
+            match self.copy_once() {
+                Ok(unsent) => self.send(&unsent).await?,
                 Err(RelayError::From(error)) if is_would_block(&error) => return Ok(()),
                 Err(error) => return Err(error),
-            };
-            self.send(&unsent).await?;
-            self.count_copied(count);
+            }
         }
         Ok(())
     }
 
     /// One read and one write through the scratch buffer. What the write left over is given back
     /// in a buffer of its own.
-    fn copy_once(&mut self) -> Result<(usize, Vec<u8>), RelayError> {
+    fn copy_once(&mut self) -> Result<Vec<u8>, RelayError> {
         shard::with(|shard| {
             let mut scratch = shard.scratch.borrow_mut();
             let room = usize::try_from(self.flow.left())
@@ -183,7 +180,8 @@ impl Relay<'_> {
                 Err(error) if is_would_block(&error) => 0,
                 Err(error) => return Err(self.to_failed(error)),
             };
-            Ok((count, scratch[sent..count].to_vec()))
+            self.count_copied(sent);
+            Ok(scratch[sent..count].to_vec())
         })
     }
 
@@ -193,6 +191,7 @@ impl Relay<'_> {
                 Ok(sent) => {
                     unsent = &unsent[sent..];
                     self.patience.renew();
+                    self.count_copied(sent);
                 }
                 Err(error) if is_would_block(&error) => self.wait_writable().await?,
                 Err(error) => return Err(self.to_failed(error)),
@@ -215,12 +214,18 @@ impl Relay<'_> {
     fn count_spliced(&mut self, count: usize) {
         self.patience.renew();
         self.relayed.spliced += count as u64;
-        shard::with(|shard| shard.stats.bytes_spliced.add(count as u64));
+        shard::with(|shard| {
+            shard.stats.bytes_spliced.add(count as u64);
+            shard.spend_bytes(count);
+        });
     }
 
     fn count_copied(&mut self, count: usize) {
         self.relayed.copied += count as u64;
-        shard::with(|shard| shard.stats.bytes_copied.add(count as u64));
+        shard::with(|shard| {
+            shard.stats.bytes_copied.add(count as u64);
+            shard.spend_bytes(count);
+        });
     }
 }
 
@@ -233,13 +238,15 @@ pub async fn discard_exact(from: &Stream, bytes: u64, stall: Duration) -> io::Re
     let mut patience = Patience::new(stall);
     let mut flow = Flow::new(bytes);
     while flow.left() > 0 {
-        allowance(units(COPY_BYTES)).await;
+        allowance().await;
         let read = shard::with(|shard| {
             let mut scratch = shard.scratch.borrow_mut();
             let room = usize::try_from(flow.left())
                 .unwrap_or(usize::MAX)
                 .min(scratch.len());
-            from.try_read(&mut scratch[..room])
+            let read = from.try_read(&mut scratch[..room]);
+            shard.spend_bytes(*read.as_ref().unwrap_or(&0));
+            read
         });
         match read {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -252,14 +259,6 @@ pub async fn discard_exact(from: &Stream, bytes: u64, stall: Duration) -> io::Re
         }
     }
     Ok(())
-}
-
-/// Bytes of one copy, as far as a task's allowance is concerned.
-const COPY_BYTES: usize = shard::SCRATCH_BYTES;
-
-/// What moving so many bytes costs of a task's allowance.
-fn units(bytes: usize) -> u32 {
-    2 + u32::try_from(bytes >> 14).unwrap_or(u32::MAX)
 }
 
 fn ended() -> RelayError {

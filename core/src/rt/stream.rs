@@ -59,7 +59,7 @@ impl Stream {
     /// What the system calls say.
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            allowance(1).await;
+            allowance().await;
             match self.try_read(buffer) {
                 Err(error) if is_would_block(&error) => self.readable().await?,
                 other => return other,
@@ -75,7 +75,7 @@ impl Stream {
     /// What the system calls say.
     pub async fn read_into(&self, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
         loop {
-            allowance(1).await;
+            allowance().await;
             let read = shard::with(|shard| {
                 let mut scratch = shard.scratch.borrow_mut();
                 let room = max.min(scratch.len());
@@ -137,7 +137,7 @@ impl Stream {
     /// What the system calls say; how much was written is not known then.
     pub async fn write_all(&self, mut buffer: &[u8]) -> io::Result<()> {
         while !buffer.is_empty() {
-            allowance(1).await;
+            allowance().await;
             match self.try_write(buffer) {
                 Ok(count) => buffer = &buffer[count..],
                 Err(error) if is_would_block(&error) => self.writable().await?,

@@ -1,6 +1,11 @@
 //! A master in this process that follows a script for each connection: it keeps to the protocol,
 //! or does what a hostile or dying one does.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests end where something is not as it should be"
+)]
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -11,7 +11,7 @@ use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::encode::Request;
 use ravenry_core::proto::imap::{self, AppendHead, Command, Literals};
 use ravenry_core::rt::{self, RelayError};
-use ravenry_core::wire::imap::{CommandEvent, LineScanner, Literal, Scanned};
+use ravenry_core::wire::imap::{CommandEvent, Literal};
 
 use super::client::Client;
 use super::relay::{self, Relayed};
@@ -36,8 +36,13 @@ enum Left {
     Nothing,
 }
 
+/// What a backend is told where the client's line behind a message can't be taken: no APPEND ends
+/// so, and the backend's refusal is the client's.
+const MALFORMED: &[u8] = b" )";
+
 /// Carries out an APPEND whose first message `head` has just announced.
 pub(crate) async fn run(session: &mut Session, head: &[u8], literal: Literal) -> Result<(), End> {
+    session.fe.metrics.commands_append.add(1);
     let mut left = Left::Literal(literal);
     let command = match imap::command(head) {
         Ok(command) => command,
@@ -53,12 +58,19 @@ pub(crate) async fn run(session: &mut Session, head: &[u8], literal: Literal) ->
 }
 
 /// Reads the rest of the client's command, and answers with the failure.
-async fn refuse(session: &mut Session, tag: &[u8], failure: Failure, left: Left) -> Result<(), End> {
+async fn refuse(
+    session: &mut Session,
+    tag: &[u8],
+    failure: Failure,
+    left: Left,
+) -> Result<(), End> {
     let drained = match &failure {
         Failure::Client(_) | Failure::Fatal(_) | Failure::Ended(_) | Failure::Torn(_) => Ok(()),
         _ => drain(&mut session.client, left).await,
     };
-    session.conclude(tag, drained.err().unwrap_or(failure)).await
+    session
+        .conclude(tag, drained.err().unwrap_or(failure))
+        .await
 }
 
 async fn append(
@@ -73,7 +85,12 @@ async fn append(
     session.fe.metrics.commands_forwarded.add(1);
     let (client, up) = (&mut session.client, &mut session.upstreams[index]);
     let mut request = Request::new(literals(up, left));
-    request.raw(command.tag).raw(" APPEND ").astring(&head.mailbox)?.raw(" ").raw(head.options);
+    request
+        .raw(command.tag)
+        .raw(" APPEND ")
+        .astring(&head.mailbox)?
+        .raw(" ")
+        .raw(head.options);
     let reply = transfer(client, up, request, command.tag, left).await?;
     session.client.push(&reply);
     Ok(())
@@ -144,7 +161,10 @@ async fn message(
         match rt::relay_exact(&client.stream, &up.stream, rest, client.stall()).await {
             Ok(relayed) => client.count_received(&relayed),
             Err(RelayError::From(error)) => return Err(Failure::Client(error)),
-            Err(RelayError::To { error, left: unread }) => {
+            Err(RelayError::To {
+                error,
+                left: unread,
+            }) => {
                 *left = Left::Bytes(unread);
                 return Err(Failure::Backend(up.fault(error)));
             }
@@ -165,16 +185,22 @@ async fn rest_of_line(client: &mut Client, left: &mut Left) -> Result<Vec<u8>, F
                 text.truncate(len - 2);
                 return Ok(text);
             }
-            CommandEvent::Stream { len, literal } => {
+            CommandEvent::Stream { len, marker, literal } => {
                 *left = Left::Literal(literal);
                 let mut text = client.take(len);
-                text.truncate(marker(&text));
+                text.truncate(marker);
                 return Ok(text);
             }
-            // The backend waits for a command that will never be whole, the client for an answer
-            // to one that can't be told apart from the next: both connections go.
-            CommandEvent::Bad(_) | CommandEvent::Discard { .. } => {
-                return Err(Failure::Fatal("Malformed APPEND"));
+            CommandEvent::Bad(bad) if bad.fatal => return Err(Failure::Fatal("Malformed APPEND")),
+            CommandEvent::Bad(bad) => {
+                client.take(bad.consume);
+                client.discard(bad.skip).await?;
+                *left = Left::Nothing;
+                return Ok(MALFORMED.to_vec());
+            }
+            CommandEvent::Discard { consume, skip } => {
+                client.take(consume);
+                client.discard(skip).await?;
             }
             CommandEvent::Continue => client.push_line("+ go ahead"),
             CommandEvent::NeedMore => {
@@ -182,14 +208,6 @@ async fn rest_of_line(client: &mut Client, left: &mut Left) -> Result<Vec<u8>, F
                 client.read().await?;
             }
         }
-    }
-}
-
-/// Where the literal's marker starts in a line that announces one.
-fn marker(line: &[u8]) -> usize {
-    match LineScanner::new(usize::MAX).next(line) {
-        Scanned::Line(line) => line.marker,
-        _ => line.len(),
     }
 }
 

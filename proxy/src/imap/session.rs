@@ -8,7 +8,8 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use ravenry_core::mailboxes::{Identity, Name, UserId};
+use ravenry_core::limits;
+use ravenry_core::mailboxes::{Identity, Name};
 use ravenry_core::proto::imap;
 use ravenry_core::rt::{self, Address, Either, Instant, Stream};
 use ravenry_core::wire::imap::{BadCommand, CommandEvent, CommandFramer, Literal};
@@ -18,9 +19,6 @@ use super::{append, dispatch, relay};
 use crate::failure::{Answer, End, Failure};
 use crate::frontend::Frontend;
 use crate::upstream::Upstream;
-
-/// Bad commands in a row that end a session: whoever sends them speaks something else.
-const BAD_COMMANDS_MAX: u32 = 10;
 
 /// A mailbox this session made whose announcement hasn't reached the list yet.
 pub(crate) struct Remembered {
@@ -72,6 +70,7 @@ impl Session {
     fn new(fe: Rc<Frontend>, stream: Stream, peer: Address) -> Self {
         let framer = CommandFramer::new(fe.command_limits());
         let client = Client::new(stream, peer, framer, fe.parts.limits.stall);
+        fe.session_begins();
         Self {
             id: fe.session_id(),
             fe,
@@ -88,7 +87,7 @@ impl Session {
     }
 
     async fn run(&mut self) -> End {
-        if !self.fe.parts.list.is_complete() {
+        if !self.fe.list_is_complete() {
             let text = "[UNAVAILABLE] The mailbox list isn't complete yet, try again";
             return self.bye(End::NoList, text).await;
         }
@@ -118,10 +117,12 @@ impl Session {
             }
             match self.client.next_event() {
                 CommandEvent::Complete { len } => return Ok(Input::Command(self.client.take(len))),
-                CommandEvent::Stream { len, literal } => {
+                CommandEvent::Stream { len, literal, .. } => {
                     return Ok(Input::Append(self.client.take(len), literal));
                 }
-                CommandEvent::Bad(bad) => return Ok(Input::Bad(self.client.take(bad.consume), bad)),
+                CommandEvent::Bad(bad) => {
+                    return Ok(Input::Bad(self.client.take(bad.consume), bad));
+                }
                 CommandEvent::Discard { consume, skip } => {
                     self.client.take(consume);
                     self.client.discard(skip).await?;
@@ -170,7 +171,9 @@ impl Session {
         self.client.release();
         loop {
             self.drop_idle_upstreams();
-            let until = self.next_idle_upstream().map_or(deadline, |at| at.min(deadline));
+            let until = self
+                .next_idle_upstream()
+                .map_or(deadline, |at| at.min(deadline));
             match rt::timeout_at(until, self.readable()).await {
                 Ok(Woken::Client) => return self.client.read().await,
                 Ok(Woken::Backend(index)) => {
@@ -194,7 +197,9 @@ impl Session {
                 Either::Right(_) => Woken::Client,
             }
         };
-        let Some(index) = self.selected_index() else { return client.await };
+        let Some(index) = self.selected_index() else {
+            return client.await;
+        };
         match rt::select(client, self.upstreams[index].readable()).await {
             Either::Left(woken) => woken,
             Either::Right(_) => Woken::Backend(index),
@@ -203,7 +208,8 @@ impl Session {
 
     async fn timed_out(&mut self) -> End {
         if self.user.is_some() {
-            self.bye(End::Autologout, "Autologout; idle for too long").await
+            self.bye(End::Autologout, "Autologout; idle for too long")
+                .await
         } else {
             self.bye(End::LoginTimeout, "No login in time").await
         }
@@ -214,13 +220,25 @@ impl Session {
         self.commands += 1;
         let command = match imap::command(bytes) {
             Ok(command) => command,
-            Err(bad) => return self.conclude(bad.tag.unwrap_or(b"*"), Failure::bad(bad.text)).await,
+            Err(bad) => {
+                return self
+                    .conclude(bad.tag.unwrap_or(b"*"), Failure::bad(bad.text))
+                    .await;
+            }
         };
         match dispatch::run(self, &command).await {
-            Ok(()) => self.bad_in_row = 0,
-            Err(failure) => return self.conclude(command.tag, failure).await,
+            Ok(()) => self.command_done().await,
+            Err(failure) => self.conclude(command.tag, failure).await,
         }
-        self.client.flush_if_large().await.map_err(|_gone| End::ClientGone)
+    }
+
+    /// A command has got its reply.
+    pub(crate) async fn command_done(&mut self) -> Result<(), End> {
+        self.bad_in_row = 0;
+        self.client
+            .flush_if_large()
+            .await
+            .map_err(|_gone| End::ClientGone)
     }
 
     /// Answers bytes that were no command.
@@ -230,9 +248,13 @@ impl Session {
         if bad.fatal {
             return Err(self.bye(End::BadClient, &text).await);
         }
-        self.client.discard(bad.skip).await.map_err(|_gone| End::ClientGone)?;
+        self.client
+            .discard(bad.skip)
+            .await
+            .map_err(|_gone| End::ClientGone)?;
         let tag = |range: Range<usize>| bytes.get(range);
-        self.conclude(bad.tag.and_then(tag).unwrap_or(b"*"), Failure::bad(text)).await
+        self.conclude(bad.tag.and_then(tag).unwrap_or(b"*"), Failure::bad(text))
+            .await
     }
 
     /// The one place where a failure becomes an answer.
@@ -240,6 +262,9 @@ impl Session {
         if let Some(fault) = failure.fault() {
             tracing::warn!(session = %self.id, "backend {fault}");
             self.fe.metrics.upstream_failures.add(1);
+        }
+        if let Failure::Client(error) = &failure {
+            tracing::debug!(session = %self.id, "client: {error}");
         }
         match failure.answer(self.selected.as_deref()) {
             Answer::Tagged(reply) => self.client.push_tagged(tag, &reply),
@@ -255,10 +280,15 @@ impl Session {
         } else {
             self.bad_in_row = 0;
         }
-        if self.bad_in_row >= BAD_COMMANDS_MAX {
-            return Err(self.bye(End::BadClient, "Too many bad commands in a row").await);
+        if self.bad_in_row >= limits::BAD_COMMANDS_MAX {
+            return Err(self
+                .bye(End::BadClient, "Too many bad commands in a row")
+                .await);
         }
-        self.client.flush_if_large().await.map_err(|_gone| End::ClientGone)
+        self.client
+            .flush_if_large()
+            .await
+            .map_err(|_gone| End::ClientGone)
     }
 
     /// Says good-bye, and why.
@@ -298,15 +328,23 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.fe.session_over(self.client.bytes_in, self.client.bytes_out);
+        self.fe
+            .session_over(self.client.bytes_in, self.client.bytes_out);
     }
 }
 
 /// Whether a client's first bytes belong to another protocol: TLS, or HTTP from a browser that was
 /// sent here to make this server carry out its lines (the cross-protocol attack).
 fn is_foreign(bytes: &[u8]) -> bool {
-    const METHODS: [&[u8]; 7] =
-        [b"GET /", b"POST /", b"HEAD /", b"PUT /", b"DELETE /", b"OPTIONS ", b"CONNECT "];
+    const METHODS: [&[u8]; 7] = [
+        b"GET /",
+        b"POST /",
+        b"HEAD /",
+        b"PUT /",
+        b"DELETE /",
+        b"OPTIONS ",
+        b"CONNECT ",
+    ];
     let binary = |byte: &u8| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace();
     bytes.first().is_some_and(binary) || METHODS.iter().any(|method| bytes.starts_with(method))
 }
