@@ -35,13 +35,18 @@ fn path(config: &Config) -> PathBuf {
 pub(crate) fn ask(config: &Config, question: Question) -> Result<(), String> {
     let path = path(config);
     let failed = |error: io::Error| {
-        format!("{}: {error}; is `ravenry serve` running with this configuration?", path.display())
+        format!(
+            "{}: {error}; is `ravenry serve` running with this configuration?",
+            path.display()
+        )
     };
     let line = match question {
         Question::Stats => b"stats\n",
     };
     let mut stream = UnixStream::connect(&path).map_err(failed)?;
-    stream.set_read_timeout(Some(ANSWER_WITHIN)).map_err(failed)?;
+    stream
+        .set_read_timeout(Some(ANSWER_WITHIN))
+        .map_err(failed)?;
     stream.write_all(line).map_err(failed)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(failed)?;

@@ -38,7 +38,13 @@ enum Command {
 #[derive(clap::Args)]
 struct At {
     /// The configuration file
-    #[arg(long, short, global = true, value_name = "FILE", default_value = "/etc/ravenry/ravenry.toml")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        default_value = "/etc/ravenry/ravenry.toml"
+    )]
     config: PathBuf,
 }
 

@@ -15,6 +15,9 @@ pub(crate) fn hash() -> Result<(), String> {
         return Err("an empty password lets nobody in; give one on standard input".to_owned());
     }
     let hash = auth::hash_argon2id(&Secret::new(password.as_bytes().to_vec()));
-    crate::answer(&format!("{{ARGON2ID}}{}", hash.map_err(|error| error.to_string())?));
+    crate::answer(&format!(
+        "{{ARGON2ID}}{}",
+        hash.map_err(|error| error.to_string())?
+    ));
     Ok(())
 }

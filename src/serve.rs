@@ -42,14 +42,18 @@ pub(crate) fn check(config: &Config) -> Result<(), String> {
         "ok: a frontend on {} with {} shards, the list from {}",
         listeners.join(", "),
         plan.shards.len(),
-        config.mupdate_client.as_ref().map_or(String::new(), |client| client.server.to_string()),
+        config
+            .mupdate_client
+            .as_ref()
+            .map_or(String::new(), |client| client.server.to_string()),
     ));
     Ok(())
 }
 
 /// Runs until told to end.
 pub(crate) fn serve(config: Config) -> Result<(), String> {
-    let guard = log::init(config.log.format, config.log.level).map_err(|error| error.to_string())?;
+    let guard =
+        log::init(config.log.format, config.log.level).map_err(|error| error.to_string())?;
     let plan = Plan::new(&config);
     for warning in config.warnings().iter().chain(&plan.check_host()?.advice) {
         tracing::warn!("{warning}");
@@ -59,11 +63,23 @@ pub(crate) fn serve(config: Config) -> Result<(), String> {
     let (writer, reader) = open_list(&config)?;
     let registry = Registry::new(plan.shards.len());
     let shard_stats = Arc::new(std::sync::OnceLock::new());
-    let core = start_core(&plan, &config, client, writer, &reader, &registry, &shard_stats)?;
+    let core = start_core(
+        &plan,
+        &config,
+        client,
+        writer,
+        &reader,
+        &registry,
+        &shard_stats,
+    )?;
     let parts = parts(&config, proxy, reader, core.barrier.clone())?;
     let shards = start_shards(&plan, proxy, &parts, &registry)?;
     let _ = shard_stats.set(shards.iter().map(ShardHandle::stats).collect());
-    tracing::info!(shards = shards.len(), mupdate_core_alone = plan.core_alone, "ready");
+    tracing::info!(
+        shards = shards.len(),
+        mupdate_core_alone = plan.core_alone,
+        "ready"
+    );
     while signals::wait() == Signal::Hangup {
         tracing::info!("SIGHUP: nothing is reloaded in this version");
     }

@@ -55,7 +55,9 @@ pub(crate) struct CapabilityCache {
 impl CapabilityCache {
     /// Notes what a server announced after login.
     pub(crate) fn learn(&self, server: &Rc<str>, capabilities: &Rc<Capabilities>) {
-        self.servers.borrow_mut().insert(Rc::clone(server), Rc::clone(capabilities));
+        self.servers
+            .borrow_mut()
+            .insert(Rc::clone(server), Rc::clone(capabilities));
     }
 
     /// Whether a server has announced anything yet.
@@ -65,7 +67,9 @@ impl CapabilityCache {
 
     /// Forgets servers that the list no longer names.
     pub(crate) fn keep_only(&self, servers: &[Rc<str>]) {
-        self.servers.borrow_mut().retain(|server, _| servers.contains(server));
+        self.servers
+            .borrow_mut()
+            .retain(|server, _| servers.contains(server));
     }
 
     /// Every known server has been asked once.

@@ -92,7 +92,10 @@ impl Failure {
     }
 
     pub(crate) fn backend(server: &str, why: impl fmt::Display) -> Self {
-        Self::Backend(BackendFault { server: server.to_owned(), why: why.to_string() })
+        Self::Backend(BackendFault {
+            server: server.to_owned(),
+            why: why.to_string(),
+        })
     }
 
     /// What to tell the client. `selected` is the server of the selected mailbox: when that is the

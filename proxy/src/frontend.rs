@@ -129,8 +129,13 @@ impl Frontend {
             Endpoint::Address(address) => return Ok(vec![address]),
             Endpoint::Name { host, port } => (host, port),
         };
-        let asked = self.parts.resolver.run(move || (host.as_str(), port).to_socket_addrs());
-        let found = asked.await.map_err(|error| io::Error::other(error.to_string()))?;
+        let asked = self
+            .parts
+            .resolver
+            .run(move || (host.as_str(), port).to_socket_addrs());
+        let found = asked
+            .await
+            .map_err(|error| io::Error::other(error.to_string()))?;
         Ok(found?.map(Address::Tcp).collect())
     }
 

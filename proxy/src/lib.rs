@@ -19,8 +19,8 @@ use std::time::Duration;
 use ravenry_core::metrics::Recorder;
 use ravenry_core::rt::{self, Address, Either, Listener};
 
-pub use frontend::Parts;
 use frontend::Frontend;
+pub use frontend::Parts;
 
 /// A pause after an accept that failed (descriptors used up), so that the shard doesn't spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -38,7 +38,9 @@ async fn accept(fe: Rc<Frontend>, listener: Listener) {
     loop {
         match rt::select(rt::draining(), listener.accept()).await {
             Either::Left(()) => return,
-            Either::Right(Ok((stream, peer))) => rt::spawn(imap::serve(Rc::clone(&fe), stream, peer)),
+            Either::Right(Ok((stream, peer))) => {
+                rt::spawn(imap::serve(Rc::clone(&fe), stream, peer))
+            }
             Either::Right(Err(error)) => pause(&error).await,
         }
     }
@@ -51,6 +53,7 @@ async fn pause(error: &io::Error) {
 
 /// The listeners of one shard; each shard has its own (`SO_REUSEPORT`).
 pub fn bind(addresses: &[Address]) -> Result<Vec<Listener>, (Address, io::Error)> {
-    let bind = |address: &Address| Listener::bind(address).map_err(|error| (address.clone(), error));
+    let bind =
+        |address: &Address| Listener::bind(address).map_err(|error| (address.clone(), error));
     addresses.iter().map(bind).collect()
 }

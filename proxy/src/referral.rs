@@ -35,6 +35,9 @@ mod tests {
             url("cyrus", "backend1.murder.test", b"user.alice"),
             "imap://cyrus;AUTH=*@backend1.murder.test/user.alice"
         );
-        assert_eq!(url("a@b", "h", b"x] y\"z"), "imap://a%40b;AUTH=*@h/x%5D%20y%22z");
+        assert_eq!(
+            url("a@b", "h", b"x] y\"z"),
+            "imap://a%40b;AUTH=*@h/x%5D%20y%22z"
+        );
     }
 }

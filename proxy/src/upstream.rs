@@ -40,10 +40,21 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     /// Connects to `server` and logs in as `user`, all within the configured time.
-    pub(crate) async fn open(fe: &Frontend, server: &Rc<str>, user: &[u8]) -> Result<Self, BackendFault> {
-        let opened = rt::timeout(fe.parts.limits.upstream_login, Self::connect_and_login(fe, server, user)).await;
+    pub(crate) async fn open(
+        fe: &Frontend,
+        server: &Rc<str>,
+        user: &[u8],
+    ) -> Result<Self, BackendFault> {
+        let opened = rt::timeout(
+            fe.parts.limits.upstream_login,
+            Self::connect_and_login(fe, server, user),
+        )
+        .await;
         let result = opened.unwrap_or_else(|_elapsed| {
-            Err(fault(server, format_args!("no login within {:?}", fe.parts.limits.upstream_login)))
+            Err(fault(
+                server,
+                format_args!("no login within {:?}", fe.parts.limits.upstream_login),
+            ))
         });
         fe.note_connect(server, &result);
         result
@@ -94,7 +105,8 @@ impl Upstream {
             let command = [OWN_TAG, b" AUTHENTICATE PLAIN ", response.expose(), b"\r\n"].concat();
             self.write(&command).await?;
         } else {
-            self.write(&[OWN_TAG, b" AUTHENTICATE PLAIN\r\n"].concat()).await?;
+            self.write(&[OWN_TAG, b" AUTHENTICATE PLAIN\r\n"].concat())
+                .await?;
             let asked = self.response().await?;
             if !asked.starts_with(b"+") {
                 return Err(self.fault(format_args!("AUTHENTICATE: {}", printable(&asked))));
@@ -153,7 +165,9 @@ impl Upstream {
     pub(crate) async fn write(&self, bytes: &[u8]) -> Result<(), BackendFault> {
         match rt::timeout(self.answer_within, self.stream.write_all(bytes)).await {
             Ok(done) => done.map_err(|error| self.fault(error)),
-            Err(_elapsed) => Err(self.fault(format_args!("took nothing for {:?}", self.answer_within))),
+            Err(_elapsed) => {
+                Err(self.fault(format_args!("took nothing for {:?}", self.answer_within)))
+            }
         }
     }
 
@@ -193,7 +207,10 @@ impl Upstream {
     pub(crate) async fn own_reply(&mut self) -> Result<Vec<u8>, BackendFault> {
         loop {
             let response = self.response().await?;
-            if response.strip_prefix(OWN_TAG).is_some_and(|rest| rest.first() == Some(&b' ')) {
+            if response
+                .strip_prefix(OWN_TAG)
+                .is_some_and(|rest| rest.first() == Some(&b' '))
+            {
                 return Ok(response);
             }
             if response.starts_with(b"+") || is_bye(&response) {
@@ -214,7 +231,10 @@ impl Upstream {
 }
 
 fn fault(server: &str, why: impl Display) -> BackendFault {
-    BackendFault { server: server.to_owned(), why: why.to_string() }
+    BackendFault {
+        server: server.to_owned(),
+        why: why.to_string(),
+    }
 }
 
 /// Whether a response is the server's good-bye.

@@ -54,7 +54,11 @@ pub(crate) fn walk(root: &Path) -> Vec<File> {
                 && let Ok(text) = fs::read_to_string(entry.path())
             {
                 let path = entry.path();
-                let path = path.strip_prefix(root).expect("below the root").display().to_string();
+                let path = path
+                    .strip_prefix(root)
+                    .expect("below the root")
+                    .display()
+                    .to_string();
                 files.push(File::new(&path, &text));
             }
         }
@@ -180,7 +184,11 @@ fn what_is_not_code_is_blanked() {
         ("\"a\nb\" c", "\n c"),
     ] {
         let blanked = code_of(text);
-        let words = |text: &str| text.split(' ').filter(|w| !w.is_empty()).collect::<String>();
+        let words = |text: &str| {
+            text.split(' ')
+                .filter(|w| !w.is_empty())
+                .collect::<String>()
+        };
         assert_eq!(words(&blanked), words(code), "{text}");
     }
 }

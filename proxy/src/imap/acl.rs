@@ -44,7 +44,10 @@ pub(crate) async fn getacl(session: &mut Session, command: &Command<'_>) -> Resu
 }
 
 /// LISTRIGHTS mailbox identifier.
-pub(crate) async fn listrights(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
+pub(crate) async fn listrights(
+    session: &mut Session,
+    command: &Command<'_>,
+) -> Result<(), Failure> {
     let mut args = command.args;
     args.sp()?;
     let name = session.internal(&args.astring()?)?;
@@ -71,8 +74,15 @@ fn grantable(name: &Name, identifier: &[u8]) -> String {
         (false, false) => Rights::NONE,
     };
     let always = always.to_string();
-    let mut answer = if always.is_empty() { " \"\"".to_owned() } else { format!(" {always}") };
-    for right in "lrswipkxtecdan0123456789".chars().filter(|right| !always.contains(*right)) {
+    let mut answer = if always.is_empty() {
+        " \"\"".to_owned()
+    } else {
+        format!(" {always}")
+    };
+    for right in "lrswipkxtecdan0123456789"
+        .chars()
+        .filter(|right| !always.contains(*right))
+    {
         answer.push(' ');
         answer.push(right);
     }
@@ -80,7 +90,10 @@ fn grantable(name: &Name, identifier: &[u8]) -> String {
 }
 
 /// SETACL mailbox identifier rights, DELETEACL mailbox identifier.
-pub(crate) async fn change_acl(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
+pub(crate) async fn change_acl(
+    session: &mut Session,
+    command: &Command<'_>,
+) -> Result<(), Failure> {
     let mut args = command.args;
     args.sp()?;
     let mut strings = vec![args.astring()?];
@@ -101,7 +114,9 @@ pub(crate) async fn change_acl(session: &mut Session, command: &Command<'_>) -> 
 /// A mailbox's ACL, and what the user may do there.
 async fn rights(session: &mut Session, name: &Name) -> Result<(Acl, Rights), Failure> {
     session.server_of(name).await?;
-    let entry = session.entry(name)?.filter(|entry| entry.state == State::Active);
+    let entry = session
+        .entry(name)?
+        .filter(|entry| entry.state == State::Active);
     // A mailbox that only this session knows of yet has no ACL that could be told.
     let entry = entry.ok_or_else(|| Failure::unavailable("The mailbox isn't in the list yet"))?;
     let rights = entry.acl.rights_on(name, &session.logged_in()?);

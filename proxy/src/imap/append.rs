@@ -53,12 +53,19 @@ pub(crate) async fn run(session: &mut Session, head: &[u8], literal: Literal) ->
 }
 
 /// Reads the rest of the client's command, and answers with the failure.
-async fn refuse(session: &mut Session, tag: &[u8], failure: Failure, left: Left) -> Result<(), End> {
+async fn refuse(
+    session: &mut Session,
+    tag: &[u8],
+    failure: Failure,
+    left: Left,
+) -> Result<(), End> {
     let drained = match &failure {
         Failure::Client(_) | Failure::Fatal(_) | Failure::Ended(_) | Failure::Torn(_) => Ok(()),
         _ => drain(&mut session.client, left).await,
     };
-    session.conclude(tag, drained.err().unwrap_or(failure)).await
+    session
+        .conclude(tag, drained.err().unwrap_or(failure))
+        .await
 }
 
 async fn append(
@@ -73,7 +80,12 @@ async fn append(
     session.fe.metrics.commands_forwarded.add(1);
     let (client, up) = (&mut session.client, &mut session.upstreams[index]);
     let mut request = Request::new(literals(up, left));
-    request.raw(command.tag).raw(" APPEND ").astring(&head.mailbox)?.raw(" ").raw(head.options);
+    request
+        .raw(command.tag)
+        .raw(" APPEND ")
+        .astring(&head.mailbox)?
+        .raw(" ")
+        .raw(head.options);
     let reply = transfer(client, up, request, command.tag, left).await?;
     session.client.push(&reply);
     Ok(())
@@ -144,7 +156,10 @@ async fn message(
         match rt::relay_exact(&client.stream, &up.stream, rest, client.stall()).await {
             Ok(relayed) => client.count_received(&relayed),
             Err(RelayError::From(error)) => return Err(Failure::Client(error)),
-            Err(RelayError::To { error, left: unread }) => {
+            Err(RelayError::To {
+                error,
+                left: unread,
+            }) => {
                 *left = Left::Bytes(unread);
                 return Err(Failure::Backend(up.fault(error)));
             }

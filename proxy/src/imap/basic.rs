@@ -26,7 +26,9 @@ pub(crate) async fn capabilities(session: &Session) -> String {
     if session.user.is_none() {
         return BEFORE_LOGIN.to_owned();
     }
-    fe.capabilities.wait_for_probes(fe.parts.limits.upstream_login).await;
+    fe.capabilities
+        .wait_for_probes(fe.parts.limits.upstream_login)
+        .await;
     fe.capabilities.after_login()
 }
 
@@ -52,7 +54,9 @@ pub(crate) fn id(session: &mut Session, command: &Command<'_>) -> Result<(), Fai
     args.end()?;
     tracing::debug!(session = %session.id, client = %printable(command.args.rest()), "ID");
     let version = env!("CARGO_PKG_VERSION");
-    session.client.push_line(&format!("* ID (\"name\" \"Ravenry\" \"version\" \"{version}\")"));
+    session.client.push_line(&format!(
+        "* ID (\"name\" \"Ravenry\" \"version\" \"{version}\")"
+    ));
     session.client.push_tagged(command.tag, "OK Completed");
     Ok(())
 }

@@ -31,7 +31,12 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(stream: Stream, peer: Address, framer: CommandFramer, stall: Duration) -> Self {
+    pub(crate) fn new(
+        stream: Stream,
+        peer: Address,
+        framer: CommandFramer,
+        stall: Duration,
+    ) -> Self {
         Self {
             stream,
             peer,
@@ -89,7 +94,8 @@ impl Client {
 
     /// Takes what is here of the next `size` bytes.
     pub(crate) fn take_up_to(&mut self, size: u64) -> Vec<u8> {
-        let here = usize::try_from(size).map_or(self.input.len(), |size| size.min(self.input.len()));
+        let here =
+            usize::try_from(size).map_or(self.input.len(), |size| size.min(self.input.len()));
         self.take(here)
     }
 
@@ -97,12 +103,17 @@ impl Client {
     pub(crate) async fn discard(&mut self, size: u64) -> Result<(), Failure> {
         let rest = size - self.take_up_to(size).len() as u64;
         self.bytes_in += rest;
-        rt::discard_exact(&self.stream, rest, self.stall).await.map_err(Failure::Client)
+        rt::discard_exact(&self.stream, rest, self.stall)
+            .await
+            .map_err(Failure::Client)
     }
 
     /// Reads what has come; waits for it if need be.
     pub(crate) async fn read(&mut self) -> Result<(), Failure> {
-        let read = rt::timeout(self.stall, self.stream.read_into(&mut self.input, READ_BYTES_MAX));
+        let read = rt::timeout(
+            self.stall,
+            self.stream.read_into(&mut self.input, READ_BYTES_MAX),
+        );
         match read.await {
             Ok(Ok(0)) => Err(Failure::Client(io::ErrorKind::UnexpectedEof.into())),
             Ok(Ok(n)) => {
@@ -151,7 +162,11 @@ impl Client {
 
     /// Sends the output if much has come together.
     pub(crate) async fn flush_if_large(&mut self) -> Result<(), Failure> {
-        if self.output.len() >= OUTPUT_BYTES_MAX { self.flush().await } else { Ok(()) }
+        if self.output.len() >= OUTPUT_BYTES_MAX {
+            self.flush().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Sends what has been collected.

@@ -44,7 +44,10 @@ async fn begin(
 ) -> Result<Option<Vec<u8>>, Failure> {
     let (client, up) = (&mut session.client, &mut session.upstreams[index]);
     if !up.capabilities.has("IDLE") {
-        return Err(Failure::coded("CANNOT", "The server of this mailbox has no IDLE"));
+        return Err(Failure::coded(
+            "CANNOT",
+            "The server of this mailbox has no IDLE",
+        ));
     }
     up.write(command.raw).await.map_err(Failure::Backend)?;
     match relay::relay(client, up, command.tag).await? {

@@ -32,7 +32,11 @@ pub(crate) async fn list(session: &mut Session, command: &Command<'_>) -> Result
 
 /// LIST-EXTENDED (RFC 5258) isn't announced.
 fn not_extended(extended: bool) -> Result<(), Failure> {
-    if extended { Err(Failure::bad("Extended LIST isn't built yet")) } else { Ok(()) }
+    if extended {
+        Err(Failure::bad("Extended LIST isn't built yet"))
+    } else {
+        Ok(())
+    }
 }
 
 /// Lists what matches and the user may see, piece by piece.
@@ -47,7 +51,11 @@ async fn matching(session: &mut Session, reference: &[u8], pattern: &[u8]) -> Re
         let progress = list.list_chunk(&query, &mut cursor, LINES_AT_ONCE, |line| lines.push(line));
         let progress = progress.map_err(|error| session.unreadable(&error))?;
         for line in lines {
-            let children = if line.has_children { "\\HasChildren" } else { "\\HasNoChildren" };
+            let children = if line.has_children {
+                "\\HasChildren"
+            } else {
+                "\\HasNoChildren"
+            };
             match line.mailbox {
                 Some(_) => push(session, &line.name, children)?,
                 None => push(session, &line.name, &format!("\\Noselect {children}"))?,
@@ -79,7 +87,10 @@ pub(crate) fn namespace(session: &mut Session, command: &Command<'_>) -> Result<
     let class = |prefix: Option<&[u8]>| match prefix {
         None => "NIL".to_owned(),
         Some(prefix) => {
-            format!("((\"{}\" \"{delimiter}\"))", String::from_utf8_lossy(prefix))
+            format!(
+                "((\"{}\" \"{delimiter}\"))",
+                String::from_utf8_lossy(prefix)
+            )
         }
     };
     session.client.push_line(&format!(

@@ -24,7 +24,16 @@ pub(crate) async fn login(session: &mut Session, command: &Command<'_>) -> Resul
     args.sp()?;
     let password = Secret::new(args.astring()?.into_owned());
     args.end()?;
-    enter(session, command.tag, Plain { authzid: Vec::new(), authcid, password }).await
+    enter(
+        session,
+        command.tag,
+        Plain {
+            authzid: Vec::new(),
+            authcid,
+            password,
+        },
+    )
+    .await
 }
 
 /// AUTHENTICATE PLAIN and LOGIN, with or without an initial response.
@@ -44,7 +53,12 @@ pub(crate) async fn authenticate(
             Plain::decode(response.expose())?
         }
         b"LOGIN" => login_mechanism(session, initial).await?,
-        _ => return Err(Failure::coded("CANNOT", "No such mechanism here: use PLAIN or LOGIN")),
+        _ => {
+            return Err(Failure::coded(
+                "CANNOT",
+                "No such mechanism here: use PLAIN or LOGIN",
+            ));
+        }
     };
     enter(session, command.tag, plain).await
 }
@@ -74,7 +88,11 @@ async fn ask(session: &mut Session, challenge: &str) -> Result<Secret, Failure> 
 }
 
 fn not_yet(session: &Session) -> Result<(), Failure> {
-    if session.user.is_some() { Err(Failure::bad("Already logged in")) } else { Ok(()) }
+    if session.user.is_some() {
+        Err(Failure::bad("Already logged in"))
+    } else {
+        Ok(())
+    }
 }
 
 /// Checks the password and begins the authenticated state.
@@ -82,22 +100,35 @@ async fn enter(session: &mut Session, tag: &[u8], given: Plain) -> Result<(), Fa
     // Mailbox names have the lower-case form (Cyrus' username_tolower).
     let user = given.authcid.to_ascii_lowercase();
     if !given.authzid.is_empty() && given.authzid.to_ascii_lowercase() != user {
-        return Err(Failure::coded(FAILED, "Logging in for somebody else isn't built yet"));
+        return Err(Failure::coded(
+            FAILED,
+            "Logging in for somebody else isn't built yet",
+        ));
     }
     session.client.flush().await?;
-    let verdict = session.fe.parts.authenticator.verify(&user, &given.password).await;
+    let verdict = session
+        .fe
+        .parts
+        .authenticator
+        .verify(&user, &given.password)
+        .await;
     let id = match (verdict, UserId::parse(&user)) {
         (Ok(()), Ok(id)) => id,
         (Err(AuthError::Unavailable(why)), _) => {
             session.fe.metrics.logins_unavailable.add(1);
             tracing::error!(session = %session.id, "logins can't be checked: {why}");
-            return Err(Failure::unavailable("Logins can't be checked at the moment"));
+            return Err(Failure::unavailable(
+                "Logins can't be checked at the moment",
+            ));
         }
         (Err(AuthError::Denied), _) | (Ok(()), Err(_)) => {
             session.fe.metrics.logins_denied.add(1);
             let (client, user) = (&session.client.peer, printable(&user));
             tracing::info!(session = %session.id, client = %client, user, "login failed");
-            return Err(Failure::coded(FAILED, "Login failed: authentication failure"));
+            return Err(Failure::coded(
+                FAILED,
+                "Login failed: authentication failure",
+            ));
         }
     };
     let admin = session.fe.is_admin(&id);

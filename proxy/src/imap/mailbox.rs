@@ -10,9 +10,9 @@ use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::Command;
 use ravenry_core::proto::imap::encode::Request;
 
+use super::is_ok;
 use super::route::Place;
 use super::session::Session;
-use super::is_ok;
 use crate::failure::Failure;
 use crate::upstream::Upstream;
 
@@ -37,7 +37,10 @@ pub(crate) async fn create(session: &mut Session, command: &Command<'_>) -> Resu
     args.sp()?;
     let mut given = args.astring()?.into_owned();
     if !args.is_done() {
-        return Err(Failure::coded("CANNOT", "CREATE with parameters isn't built yet"));
+        return Err(Failure::coded(
+            "CANNOT",
+            "CREATE with parameters isn't built yet",
+        ));
     }
     // RFC 3501 section 6.3.3: a trailing separator only announces children.
     if given.last() == Some(&session.fe.parts.namespace.delimiter()) {
@@ -76,7 +79,10 @@ pub(crate) async fn rename(session: &mut Session, command: &Command<'_>) -> Resu
     args.sp()?;
     let new_given = args.astring()?.into_owned();
     if !args.is_done() {
-        return Err(Failure::coded("CANNOT", "RENAME to a server or partition isn't built yet"));
+        return Err(Failure::coded(
+            "CANNOT",
+            "RENAME to a server or partition isn't built yet",
+        ));
     }
     let (old, new) = (session.internal(&old_given)?, session.internal(&new_given)?);
     let server = session.server_of(&old).await?;
@@ -84,7 +90,12 @@ pub(crate) async fn rename(session: &mut Session, command: &Command<'_>) -> Resu
         return Err(Failure::coded("ALREADYEXISTS", "Mailbox already exists"));
     }
     let index = session.upstream(&server, &old).await?;
-    let request = request(&session.upstreams[index], command, &[&old_given, &new_given], b"")?;
+    let request = request(
+        &session.upstreams[index],
+        command,
+        &[&old_given, &new_given],
+        b"",
+    )?;
     change(session, index, &request, command.tag, Some((new, server))).await
 }
 

@@ -21,7 +21,9 @@ pub(crate) use session::serve;
 
 /// Whether a response is the tagged reply to the command with this tag.
 fn is_tagged(response: &[u8], tag: &[u8]) -> bool {
-    response.strip_prefix(tag).is_some_and(|rest| rest.first() == Some(&b' '))
+    response
+        .strip_prefix(tag)
+        .is_some_and(|rest| rest.first() == Some(&b' '))
 }
 
 /// Whether a tagged reply says OK.

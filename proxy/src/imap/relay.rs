@@ -51,9 +51,9 @@ pub(crate) async fn relay_to_end(
 ) -> Result<Vec<u8>, Failure> {
     match relay(client, up, tag).await? {
         Relayed::Tagged(line) => Ok(line),
-        Relayed::Continuation(line) => {
-            Err(Failure::Backend(up.fault(format_args!("unexpected {}", printable(&line)))))
-        }
+        Relayed::Continuation(line) => Err(Failure::Backend(
+            up.fault(format_args!("unexpected {}", printable(&line))),
+        )),
     }
 }
 
@@ -72,11 +72,17 @@ pub(crate) async fn unsolicited(client: &mut Client, up: &mut Upstream) -> Resul
 
 async fn read(up: &mut Upstream) -> Result<(), Failure> {
     let between = up.scanner.is_between_responses();
-    up.read().await.map_err(|fault| torn_or_lost(between, fault))
+    up.read()
+        .await
+        .map_err(|fault| torn_or_lost(between, fault))
 }
 
 fn torn_or_lost(between_responses: bool, fault: BackendFault) -> Failure {
-    if between_responses { Failure::Backend(fault) } else { Failure::Torn(fault) }
+    if between_responses {
+        Failure::Backend(fault)
+    } else {
+        Failure::Torn(fault)
+    }
 }
 
 /// Passes on what lies in the backend leg's buffer.
@@ -132,9 +138,11 @@ fn held(line: &[u8], start: Option<&Kind>, tag: Option<&[u8]>) -> Option<Held> {
         Kind::Tagged { tag: theirs, .. } if tag == Some(&line[theirs.clone()]) => {
             Some(Held::Tagged)
         }
-        Kind::Tagged { .. } | Kind::Untagged { status: Some(Status::Bye), .. } => {
-            Some(Held::Unwanted)
-        }
+        Kind::Tagged { .. }
+        | Kind::Untagged {
+            status: Some(Status::Bye),
+            ..
+        } => Some(Held::Unwanted),
         Kind::Untagged { .. } | Kind::Empty => None,
     }
 }
@@ -143,9 +151,9 @@ fn stopped_at(up: &Upstream, held: Held, line: Vec<u8>) -> Result<Stop, Failure>
     match held {
         Held::Tagged => Ok(Stop::At(Relayed::Tagged(line))),
         Held::Continuation => Ok(Stop::At(Relayed::Continuation(line))),
-        Held::Unwanted => {
-            Err(Failure::Backend(up.fault(format_args!("said {}", printable(&line)))))
-        }
+        Held::Unwanted => Err(Failure::Backend(
+            up.fault(format_args!("said {}", printable(&line))),
+        )),
     }
 }
 
@@ -172,7 +180,9 @@ async fn pass(client: &mut Client, up: &mut Upstream, len: usize) -> Result<(), 
 
 /// Passes on a literal: what is in the buffer first, the rest from socket to socket.
 async fn pass_literal(client: &mut Client, up: &mut Upstream, size: u64) -> Result<(), Failure> {
-    let here = usize::try_from(size).unwrap_or(usize::MAX).min(up.input.len());
+    let here = usize::try_from(size)
+        .unwrap_or(usize::MAX)
+        .min(up.input.len());
     pass(client, up, here).await?;
     let rest = size - here as u64;
     if rest == 0 {

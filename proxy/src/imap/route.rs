@@ -25,7 +25,9 @@ pub(crate) enum Place {
 impl Session {
     /// Who is logged in.
     pub(crate) fn logged_in(&self) -> Result<&Identity, Failure> {
-        self.user.as_deref().ok_or_else(|| Failure::bad("Please login first"))
+        self.user
+            .as_deref()
+            .ok_or_else(|| Failure::bad("Please login first"))
     }
 
     /// A name as the client gave it, in its internal form.
@@ -37,12 +39,17 @@ impl Session {
     /// A name as the client sees it.
     pub(crate) fn external(&self, name: &Name) -> Vec<u8> {
         let user = self.user.as_deref();
-        user.and_then(|user| self.fe.parts.namespace.external(name, user)).unwrap_or_default()
+        user.and_then(|user| self.fe.parts.namespace.external(name, user))
+            .unwrap_or_default()
     }
 
     /// The list's entry for a name.
     pub(crate) fn entry(&self, name: &Name) -> Result<Option<Entry>, Failure> {
-        self.fe.parts.list.lookup(name).map_err(|error| self.unreadable(&error))
+        self.fe
+            .parts
+            .list
+            .lookup(name)
+            .map_err(|error| self.unreadable(&error))
     }
 
     /// "Can't tell": the list itself fails.
@@ -61,7 +68,11 @@ impl Session {
         if let Some(made) = self.remembered.iter().find(|made| made.name == *name) {
             return Ok(Place::At(Rc::clone(&made.server)));
         }
-        Ok(if entry.is_some() { Place::Reserved } else { Place::Nowhere })
+        Ok(if entry.is_some() {
+            Place::Reserved
+        } else {
+            Place::Nowhere
+        })
     }
 
     /// Where a name is, the list brought up to date before the answer is "nowhere".
@@ -97,13 +108,21 @@ impl Session {
         match self.place(&inbox).await? {
             Place::At(server) => Ok((inbox, server)),
             Place::Reserved => Err(Failure::coded("INUSE", "INBOX is currently reserved")),
-            Place::Nowhere => Err(Failure::coded("NONEXISTENT", "There is no INBOX to keep subscriptions in")),
+            Place::Nowhere => Err(Failure::coded(
+                "NONEXISTENT",
+                "There is no INBOX to keep subscriptions in",
+            )),
         }
     }
 
     /// Waits until the list is no older than now.
     pub(crate) async fn barrier(&mut self) -> Result<(), Failure> {
-        let passed = self.fe.parts.barrier.wait(self.fe.parts.limits.barrier).await;
+        let passed = self
+            .fe
+            .parts
+            .barrier
+            .wait(self.fe.parts.limits.barrier)
+            .await;
         passed.map(|_sequence| ()).map_err(|error| {
             tracing::warn!(session = %self.id, "barrier: {error}");
             Failure::unavailable("The MUPDATE master can't be asked, try again")

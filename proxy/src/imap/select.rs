@@ -5,9 +5,9 @@ use std::rc::Rc;
 use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::Command;
 
+use super::is_ok;
 use super::mailbox::request;
 use super::session::Session;
-use super::is_ok;
 use crate::failure::Failure;
 
 /// Selects a mailbox at its backend.

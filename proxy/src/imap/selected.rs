@@ -4,8 +4,8 @@
 
 use ravenry_core::proto::imap::Command;
 
-use super::session::Session;
 use super::is_ok;
+use super::session::Session;
 use crate::failure::Failure;
 
 /// Passes a command to the selected mailbox's backend, byte for byte.
@@ -50,5 +50,7 @@ pub(crate) async fn copy(session: &mut Session, command: &Command<'_>) -> Result
 
 /// The connection of the selected mailbox.
 fn selected(session: &Session) -> Result<usize, Failure> {
-    session.selected_index().ok_or_else(|| Failure::bad("Please select a mailbox first"))
+    session
+        .selected_index()
+        .ok_or_else(|| Failure::bad("Please select a mailbox first"))
 }

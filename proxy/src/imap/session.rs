@@ -121,7 +121,9 @@ impl Session {
                 CommandEvent::Stream { len, literal } => {
                     return Ok(Input::Append(self.client.take(len), literal));
                 }
-                CommandEvent::Bad(bad) => return Ok(Input::Bad(self.client.take(bad.consume), bad)),
+                CommandEvent::Bad(bad) => {
+                    return Ok(Input::Bad(self.client.take(bad.consume), bad));
+                }
                 CommandEvent::Discard { consume, skip } => {
                     self.client.take(consume);
                     self.client.discard(skip).await?;
@@ -170,7 +172,9 @@ impl Session {
         self.client.release();
         loop {
             self.drop_idle_upstreams();
-            let until = self.next_idle_upstream().map_or(deadline, |at| at.min(deadline));
+            let until = self
+                .next_idle_upstream()
+                .map_or(deadline, |at| at.min(deadline));
             match rt::timeout_at(until, self.readable()).await {
                 Ok(Woken::Client) => return self.client.read().await,
                 Ok(Woken::Backend(index)) => {
@@ -194,7 +198,9 @@ impl Session {
                 Either::Right(_) => Woken::Client,
             }
         };
-        let Some(index) = self.selected_index() else { return client.await };
+        let Some(index) = self.selected_index() else {
+            return client.await;
+        };
         match rt::select(client, self.upstreams[index].readable()).await {
             Either::Left(woken) => woken,
             Either::Right(_) => Woken::Backend(index),
@@ -203,7 +209,8 @@ impl Session {
 
     async fn timed_out(&mut self) -> End {
         if self.user.is_some() {
-            self.bye(End::Autologout, "Autologout; idle for too long").await
+            self.bye(End::Autologout, "Autologout; idle for too long")
+                .await
         } else {
             self.bye(End::LoginTimeout, "No login in time").await
         }
@@ -214,13 +221,20 @@ impl Session {
         self.commands += 1;
         let command = match imap::command(bytes) {
             Ok(command) => command,
-            Err(bad) => return self.conclude(bad.tag.unwrap_or(b"*"), Failure::bad(bad.text)).await,
+            Err(bad) => {
+                return self
+                    .conclude(bad.tag.unwrap_or(b"*"), Failure::bad(bad.text))
+                    .await;
+            }
         };
         match dispatch::run(self, &command).await {
             Ok(()) => self.bad_in_row = 0,
             Err(failure) => return self.conclude(command.tag, failure).await,
         }
-        self.client.flush_if_large().await.map_err(|_gone| End::ClientGone)
+        self.client
+            .flush_if_large()
+            .await
+            .map_err(|_gone| End::ClientGone)
     }
 
     /// Answers bytes that were no command.
@@ -230,9 +244,13 @@ impl Session {
         if bad.fatal {
             return Err(self.bye(End::BadClient, &text).await);
         }
-        self.client.discard(bad.skip).await.map_err(|_gone| End::ClientGone)?;
+        self.client
+            .discard(bad.skip)
+            .await
+            .map_err(|_gone| End::ClientGone)?;
         let tag = |range: Range<usize>| bytes.get(range);
-        self.conclude(bad.tag.and_then(tag).unwrap_or(b"*"), Failure::bad(text)).await
+        self.conclude(bad.tag.and_then(tag).unwrap_or(b"*"), Failure::bad(text))
+            .await
     }
 
     /// The one place where a failure becomes an answer.
@@ -256,9 +274,14 @@ impl Session {
             self.bad_in_row = 0;
         }
         if self.bad_in_row >= BAD_COMMANDS_MAX {
-            return Err(self.bye(End::BadClient, "Too many bad commands in a row").await);
+            return Err(self
+                .bye(End::BadClient, "Too many bad commands in a row")
+                .await);
         }
-        self.client.flush_if_large().await.map_err(|_gone| End::ClientGone)
+        self.client
+            .flush_if_large()
+            .await
+            .map_err(|_gone| End::ClientGone)
     }
 
     /// Says good-bye, and why.
@@ -298,15 +321,23 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.fe.session_over(self.client.bytes_in, self.client.bytes_out);
+        self.fe
+            .session_over(self.client.bytes_in, self.client.bytes_out);
     }
 }
 
 /// Whether a client's first bytes belong to another protocol: TLS, or HTTP from a browser that was
 /// sent here to make this server carry out its lines (the cross-protocol attack).
 fn is_foreign(bytes: &[u8]) -> bool {
-    const METHODS: [&[u8]; 7] =
-        [b"GET /", b"POST /", b"HEAD /", b"PUT /", b"DELETE /", b"OPTIONS ", b"CONNECT "];
+    const METHODS: [&[u8]; 7] = [
+        b"GET /",
+        b"POST /",
+        b"HEAD /",
+        b"PUT /",
+        b"DELETE /",
+        b"OPTIONS ",
+        b"CONNECT ",
+    ];
     let binary = |byte: &u8| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace();
     bytes.first().is_some_and(binary) || METHODS.iter().any(|method| bytes.starts_with(method))
 }

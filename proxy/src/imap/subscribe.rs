@@ -23,20 +23,29 @@ pub(crate) async fn lsub(session: &mut Session, command: &Command<'_>) -> Result
     args.end()?;
     let (inbox, server) = session.inbox_server().await?;
     let index = session.upstream(&server, &inbox).await?;
-    let request = request(&session.upstreams[index], command, &[&reference, &pattern], b"")?;
+    let request = request(
+        &session.upstreams[index],
+        command,
+        &[&reference, &pattern],
+        b"",
+    )?;
     let (client, up) = (&mut session.client, &mut session.upstreams[index]);
     if let Some(refusal) = upstreams::send(client, up, &request, command.tag).await? {
         session.client.push(&refusal);
         return Ok(());
     }
     loop {
-        let response = session.upstreams[index].response().await.map_err(Failure::Backend)?;
+        let response = session.upstreams[index]
+            .response()
+            .await
+            .map_err(Failure::Backend)?;
         if is_tagged(&response, command.tag) {
             session.client.push(&response);
             return Ok(());
         }
         if response.starts_with(b"+") || is_bye(&response) {
-            let fault = session.upstreams[index].fault(format_args!("said {}", printable(&response)));
+            let fault =
+                session.upstreams[index].fault(format_args!("said {}", printable(&response)));
             return Err(Failure::Backend(fault));
         }
         match imap::list(response.strip_suffix(b"\r\n").unwrap_or(&response)) {
@@ -51,9 +60,13 @@ pub(crate) async fn lsub(session: &mut Session, command: &Command<'_>) -> Result
 
 /// Passes one LSUB response on, as the list sees it.
 fn tell(session: &mut Session, inbox_server: &str, given: &List<'_>) -> Result<(), Failure> {
-    let Ok(name) = session.internal(&given.mailbox) else { return Ok(()) };
+    let Ok(name) = session.internal(&given.mailbox) else {
+        return Ok(());
+    };
     let noselect = given.has("\\Noselect");
-    let active = session.entry(&name)?.filter(|entry| entry.state == State::Active);
+    let active = session
+        .entry(&name)?
+        .filter(|entry| entry.state == State::Active);
     let keep_noselect = match active {
         // A server that doesn't have the mailbox can't know better.
         Some(entry) => entry.location.server == inbox_server,
@@ -91,7 +104,10 @@ pub(crate) async fn subscribe(session: &mut Session, command: &Command<'_>) -> R
 }
 
 /// UNSUBSCRIBE mailbox: also of a name that is gone.
-pub(crate) async fn unsubscribe(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
+pub(crate) async fn unsubscribe(
+    session: &mut Session,
+    command: &Command<'_>,
+) -> Result<(), Failure> {
     let given = name_argument(command)?;
     at_inbox(session, command, &given).await
 }

@@ -24,7 +24,11 @@ impl Session {
 
     /// The connection to `server`; opened where there is none that stands. `mailbox` is the name
     /// that the command is about, for the referral that an admin gets instead.
-    pub(crate) async fn upstream(&mut self, server: &Rc<str>, mailbox: &Name) -> Result<usize, Failure> {
+    pub(crate) async fn upstream(
+        &mut self,
+        server: &Rc<str>,
+        mailbox: &Name,
+    ) -> Result<usize, Failure> {
         let user = self.logged_in()?;
         if user.admin {
             return Err(self.refer_admin(server, mailbox));
@@ -37,7 +41,9 @@ impl Session {
             self.upstreams.swap_remove(index);
         }
         let user = user.user.as_str().as_bytes().to_vec();
-        let up = Upstream::open(&self.fe, server, &user).await.map_err(Failure::Backend)?;
+        let up = Upstream::open(&self.fe, server, &user)
+            .await
+            .map_err(Failure::Backend)?;
         if !self.backends.contains(server) {
             self.backends.push(Rc::clone(server));
         }
@@ -83,7 +89,9 @@ impl Session {
         let up = &mut self.upstreams[index];
         if memchr::memchr(b'\n', raw) != Some(raw.len() - 1) {
             let mut request = Request::new(up.capabilities.literals());
-            request.verbatim(raw.strip_suffix(b"\r\n").unwrap_or(raw)).end();
+            request
+                .verbatim(raw.strip_suffix(b"\r\n").unwrap_or(raw))
+                .end();
             return self.forward(index, &request, command.tag).await;
         }
         self.fe.metrics.commands_forwarded.add(1);
@@ -102,7 +110,11 @@ impl Session {
         // CLOSE would expunge. Where there is no UNSELECT, and on any fault, the connection goes.
         let done = if up.capabilities.has("UNSELECT") {
             let sent = up.write(&[OWN_TAG, b" UNSELECT\r\n"].concat()).await;
-            if sent.is_ok() { up.own_reply().await.is_ok() } else { false }
+            if sent.is_ok() {
+                up.own_reply().await.is_ok()
+            } else {
+                false
+            }
         } else {
             false
         };
@@ -117,15 +129,19 @@ impl Session {
     pub(crate) fn drop_idle_upstreams(&mut self) {
         let (now, idle) = (rt::now(), self.fe.parts.limits.upstream_idle);
         let selected = self.selected.clone();
-        self.upstreams.retain(|up| {
-            selected.as_ref() == Some(&up.server) || up.last_used + idle > now
-        });
+        self.upstreams
+            .retain(|up| selected.as_ref() == Some(&up.server) || up.last_used + idle > now);
     }
 
     /// When the next connection will have been idle too long.
     pub(crate) fn next_idle_upstream(&self) -> Option<Instant> {
-        let others = self.upstreams.iter().filter(|up| self.selected.as_ref() != Some(&up.server));
-        others.map(|up| up.last_used + self.fe.parts.limits.upstream_idle).min()
+        let others = self
+            .upstreams
+            .iter()
+            .filter(|up| self.selected.as_ref() != Some(&up.server));
+        others
+            .map(|up| up.last_used + self.fe.parts.limits.upstream_idle)
+            .min()
     }
 }
 
