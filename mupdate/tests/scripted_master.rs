@@ -39,12 +39,14 @@ fn names_go_at_the_end_of_a_sync_and_not_before() {
     let mut torn = listing(&["a"]);
     torn.push(say("U01 MAILBOX {1+}\r\nc {100+}\r\nbac")); // It closes in a literal.
     on_a_shard(async {
-        let (master, known) = start_master("127.31.1.2", vec![whole, torn]);
+        let sound = vec![Act::Gate, Act::Serve];
+        let (master, known) = start_master("127.31.1.2", vec![whole, torn, sound]);
         known.put("a", "b!p");
         let site = follow(config(master));
-        site.until("two connections", |_| known.connections.get() >= 2)
+        site.until("three connections", |_| known.connections.get() == 3)
             .await;
         assert!(site.has("a") && site.has("b"));
+        known.gate.set(true);
         site.until("the third", |site| site.barrier.status().resyncs == 2)
             .await;
         assert!(site.has("a") && !site.has("b") && !site.has("c"));

@@ -36,6 +36,8 @@ pub(crate) enum Act {
     Hear(&'static str),
     /// Says nothing more, and does not close.
     Stall,
+    /// Waits until the test opens the gate.
+    Gate,
     /// From the banner on, does what a master should.
     Serve,
 }
@@ -63,6 +65,7 @@ pub(crate) struct Known {
     changes: RefCell<Vec<String>>,
     pub(crate) noops: Cell<u64>,
     pub(crate) connections: Cell<u64>,
+    pub(crate) gate: Cell<bool>,
 }
 
 impl Known {
@@ -126,6 +129,11 @@ async fn play(stream: Stream, acts: Vec<Act>, known: &Known) {
                 }
             },
             Act::Stall => while lines.next().await.is_some() {},
+            Act::Gate => {
+                while !known.gate.get() {
+                    rt::sleep(Duration::from_millis(2)).await;
+                }
+            }
             Act::Serve => serve(&mut lines, known).await,
         }
     }
@@ -180,12 +188,12 @@ pub(crate) fn start_master(address: &str, scripts: Vec<Vec<Act>>) -> (Address, R
     (address, known)
 }
 
-/// A follower that is in a hurry.
+/// A follower in a hurry, on a machine that may be busy.
 pub(crate) fn config(master: Address) -> FollowerConfig {
     let password = Secret::from("mupdatepw");
     let mut config = FollowerConfig::new(Master::At(master), "frontend".into(), password);
     config.noop_every = Duration::from_millis(100);
-    config.answer_within = Duration::from_millis(300);
+    config.answer_within = SECOND;
     config.backoff_min = Duration::from_millis(10);
     config.backoff_max = Duration::from_millis(50);
     config
