@@ -1,0 +1,45 @@
+//! What a follower has to be told.
+
+use std::time::Duration;
+
+use ravenry_core::proto::sasl::Secret;
+
+use crate::master::Master;
+
+/// Where the master is, and how long to wait for what.
+#[derive(Debug)]
+pub struct FollowerConfig {
+    /// The master.
+    pub server: Master,
+    /// The account at the master.
+    pub authname: String,
+    /// Its password; sent by SASL PLAIN.
+    pub password: Secret,
+    /// How often to ask the master for a sign of life.
+    pub noop_every: Duration,
+    /// How long a connection may take to be made, name resolution included.
+    pub connect_within: Duration,
+    /// How long the master may be silent while it owes an answer.
+    pub answer_within: Duration,
+    /// The first wait before another attempt.
+    pub backoff_min: Duration,
+    /// The longest.
+    pub backoff_max: Duration,
+}
+
+impl FollowerConfig {
+    /// The defaults. A Cyrus master holds one lock while it sends its list to anybody, seconds
+    /// for a million names: `answer_within` has to be well above that.
+    pub fn new(server: Master, authname: String, password: Secret) -> Self {
+        Self {
+            server,
+            authname,
+            password,
+            noop_every: Duration::from_secs(2),
+            connect_within: Duration::from_secs(5),
+            answer_within: Duration::from_secs(10),
+            backoff_min: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(5),
+        }
+    }
+}
