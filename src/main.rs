@@ -1,3 +1,83 @@
 //! The composition root: command line, configuration, start the roles.
 
-fn main() {}
+mod ctl;
+mod password;
+mod plan;
+mod serve;
+mod stats;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ravenry_core::config::{self, Config};
+
+/// An IMAP aggregator: one server to its clients, many backends behind it.
+#[derive(Parser)]
+#[command(name = "ravenry", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the roles that the configuration names, until SIGTERM or SIGINT
+    Serve(At),
+    /// Read the configuration and look at the host, and say what is wrong
+    Check(At),
+    /// Ask a running ravenry
+    Ctl {
+        #[command(flatten)]
+        at: At,
+        #[command(subcommand)]
+        question: ctl::Question,
+    },
+    /// Read a password from standard input and print its ARGON2ID hash, for the passwd file
+    HashPassword,
+}
+
+#[derive(clap::Args)]
+struct At {
+    /// The configuration file
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        default_value = "/etc/ravenry/ravenry.toml"
+    )]
+    config: PathBuf,
+}
+
+impl At {
+    fn load(&self) -> Result<Config, String> {
+        config::load(&self.config).map_err(|error| error.to_string())
+    }
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Serve(at) => at.load().and_then(|config| serve::serve(&config)),
+        Command::Check(at) => at.load().and_then(|config| serve::check(&config)),
+        Command::Ctl { at, question } => at.load().and_then(|config| ctl::ask(&config, question)),
+        Command::HashPassword => password::hash(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            complain(&why);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command line's own voice")]
+fn complain(why: &str) {
+    eprintln!("ravenry: {why}");
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for")]
+fn answer(text: &str) {
+    println!("{}", text.trim_end());
+}

@@ -1,1 +1,155 @@
-//! Every limit of the system, in one place.
+//! Every limit of the system that is not a setting, in one place; the unit is the last word.
+//!
+//! Rule 4 of the design: every wait has a deadline, every queue and buffer a limit, and past it
+//! stands a clear answer. What a site may want to change is a key of the configuration
+//! (`[limits]`); its default and its bounds are here too.
+
+use std::time::Duration;
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+
+// --- what a client sends -------------------------------------------------------------------
+
+/// A command line of a client, its CRLF and literal marker included. RFC 9051 section 4 wants no
+/// bound, clients send UID sets of many kilobytes; 64 KiB is what other servers take.
+pub const LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// A line before login: user name and password in any encoding fit, and a stranger can't make
+/// the frontend hold more. RFC 9051 section 7.1 (PLAIN) stays far below.
+pub const LOGIN_LINE_BYTES_MAX: usize = 8 * 1024;
+
+/// A whole command with the literals that stand in its arguments (never APPEND's message, which
+/// is relayed, not gathered).
+pub const COMMAND_BYTES_MAX: usize = 256 * 1024;
+
+/// A whole command before login.
+pub const LOGIN_COMMAND_BYTES_MAX: usize = 16 * 1024;
+
+/// The least a site may set for a line: RFC 2683 section 3.2.1.5 asks servers to take 8000.
+pub const LINE_BYTES_LEAST: u64 = 8 * KIB;
+
+/// The most a site may set for a line or a command: each session may hold one.
+pub const COMMAND_BYTES_MOST: u64 = 16 * MIB;
+
+/// Bad commands in a row before the connection ends with BYE: enough for a person's typing, few
+/// enough for a client that is out of step or speaks another protocol.
+pub const BAD_COMMANDS_MAX: u32 = 10;
+
+/// Failed logins on one connection before BYE.
+pub const LOGIN_FAILURES_MAX: u32 = 3;
+
+/// Commands a client may have sent ahead and not yet answered; past it the frontend stops
+/// reading, so that TCP tells the client to wait.
+pub const PIPELINED_COMMANDS_MAX: usize = 64;
+
+// --- names and passwords -------------------------------------------------------------------
+
+/// A password. Hashes take any length; this bounds the work a stranger can ask for.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+
+/// The passwd file: ten million users of a PLAIN line, or some millions of hashes.
+pub const PASSWD_FILE_BYTES_MAX: u64 = GIB;
+
+/// A file with one password in it.
+pub const PASSWORD_FILE_BYTES_MAX: u64 = 4 * KIB;
+
+/// The configuration file.
+pub const CONFIG_FILE_BYTES_MAX: u64 = MIB;
+
+/// Memory one ARGON2ID verification may take. OWASP's profiles stay below 64 MiB; more would let
+/// a few logins at once take the host's memory.
+pub const ARGON2_KIB_MAX: u32 = 256 * 1024;
+
+/// Passes of one ARGON2ID verification: a line that would take minutes is a mistake.
+pub const ARGON2_PASSES_MAX: u32 = 64;
+
+/// Rounds of a SHA512-CRYPT hash: the default is 5000; this takes about a second.
+pub const SHA512_CRYPT_ROUNDS_MAX: u32 = 1_000_000;
+
+/// Threads that hash passwords, at most; half the CPUs otherwise.
+pub const HASH_THREADS_MAX: usize = 16;
+
+/// Logins that may wait for a hashing thread. At 20 ms each the last of them waits about ten
+/// seconds on two threads; one more is told `NO [UNAVAILABLE]`.
+pub const HASH_QUEUE_MAX: usize = 1024;
+
+/// saslauthd's answer. Its back ends (PAM) delay a refusal by some seconds; LDAP may be slow.
+pub const SASLAUTHD_ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// saslauthd's answer in bytes, its length word not counted ("OK", "NO" and a reason).
+pub const SASLAUTHD_ANSWER_BYTES_MAX: usize = 1024;
+
+// --- defaults and bounds of [limits] -------------------------------------------------------
+
+/// A session that is silent: RFC 9051 section 5.4 wants at least 30 minutes.
+pub const AUTOLOGOUT_DEFAULT: Duration = Duration::from_secs(30 * 60);
+
+/// From accept to a login.
+pub const LOGIN_WITHIN_DEFAULT: Duration = Duration::from_secs(60);
+
+/// A TCP connection to a backend or to the MUPDATE master.
+pub const CONNECT_WITHIN_DEFAULT: Duration = Duration::from_secs(10);
+
+/// A backend's greeting and its answer to our login.
+pub const UPSTREAM_LOGIN_WITHIN_DEFAULT: Duration = Duration::from_secs(20);
+
+/// The silence of a backend that owes an answer. A SORT or SEARCH of a large mailbox may take
+/// minutes before its first byte.
+pub const UPSTREAM_ANSWER_WITHIN_DEFAULT: Duration = Duration::from_secs(5 * 60);
+
+/// A transfer in which neither side moves: a client that went away without a word.
+pub const STALL_DEFAULT: Duration = Duration::from_secs(2 * 60);
+
+/// The MUPDATE barrier (the concept's "ping along the UPDATE channel").
+pub const BARRIER_WITHIN_DEFAULT: Duration = Duration::from_secs(5);
+
+/// A backend connection that a session does not use.
+pub const UPSTREAM_IDLE_DEFAULT: Duration = Duration::from_secs(5 * 60);
+
+/// How often the follower asks the master for a sign of life.
+pub const NOOP_INTERVAL_DEFAULT: Duration = Duration::from_secs(2);
+
+/// The longest any of these may be: past a day it is a mistake in the unit.
+pub const DURATION_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The shortest any of these may be: below it, healthy peers on a busy host would fail.
+pub const DURATION_LEAST: Duration = Duration::from_millis(100);
+
+// --- the process ---------------------------------------------------------------------------
+
+/// Shards, at most: more than the CPUs of the hosts this runs on.
+pub const SHARDS_MAX: u64 = 512;
+
+/// Listeners of one kind in the configuration.
+pub const LISTENERS_MAX: usize = 64;
+
+/// Admins, and hosts given by address.
+pub const CONFIG_ENTRIES_MAX: usize = 10_000;
+
+/// The LMDB map of the mailbox list: a ceiling, not an allocation. A million names take 123 MiB.
+pub const LIST_BYTES_DEFAULT: u64 = 8 * GIB;
+
+/// The smallest map that holds the empty tables and a site of some thousand names.
+pub const LIST_BYTES_LEAST: u64 = 16 * MIB;
+
+/// The largest map: what a 47-bit address space has room for beside everything else.
+pub const LIST_BYTES_MOST: u64 = 16 * 1024 * GIB;
+
+/// Pipes for splice in the whole process: at the runtime's 256 KiB each they take the 16384 pages that
+/// `/proc/sys/fs/pipe-user-pages-soft` allows an unprivileged user.
+pub const PIPES_DEFAULT: u64 = 256;
+
+/// The most pipes a site may set (each is two descriptors).
+pub const PIPES_MOST: u64 = 65_536;
+
+/// Log lines that may wait for the writer; past it lines are dropped and counted, since a shard
+/// never waits for a terminal or a journal.
+pub const LOG_QUEUE_LINES_MAX: usize = 16_384;
+
+/// One log line, cut off past this.
+pub const LOG_LINE_BYTES_MAX: usize = 8 * 1024;
+
+/// The path of a unix socket (sockaddr_un, its NUL not counted).
+pub const UNIX_PATH_BYTES_MAX: usize = 107;

@@ -9,13 +9,12 @@
 
 use smallvec::SmallVec;
 
-use super::entry::Record;
 use super::name::key_of;
 use super::namespace::Prefix;
 use super::pattern::Run;
 use super::reader::ListReader;
 use super::tables::successor;
-use super::visible::{Part, Visible};
+use super::visible::{Part, Seen, Visible};
 use super::{Identity, ListError, Location, Name, Namespace, Pattern, PatternTooLong, Rights};
 
 /// What a client asked for, for one identity.
@@ -147,12 +146,12 @@ impl ListReader {
                         Some(next) => names.seek(&next)?,
                         None => break,
                     }
-                } else if let Some((name, record, rights)) = names.record()? {
+                } else if let Some(seen) = names.record()? {
                     let mut line = |line| {
                         lines += 1;
                         sink(line);
                     };
-                    dead = query.step(cursor, name, &record, rights, &mut line);
+                    dead = query.step(cursor, *part, seen, &mut line);
                 }
             }
             cursor.next_part();
@@ -184,13 +183,20 @@ impl ListQuery {
     fn step(
         &self,
         cursor: &mut ListCursor,
-        name: Name,
-        record: &Record<'_>,
-        rights: Rights,
+        part: Part,
+        seen: Seen<'_>,
         sink: &mut impl FnMut(Listed),
     ) -> Option<Vec<u8>> {
+        let Seen {
+            name,
+            record,
+            rights,
+        } = seen;
         let view = self.namespace.view(name.as_bytes(), &self.identity)?;
         let mut external = Vec::new();
+        if part.is_own() && part != view.part {
+            return None;
+        }
         if !view.write(&self.namespace, name.as_bytes(), &mut external) {
             return None;
         }
@@ -213,8 +219,12 @@ impl ListQuery {
                 });
             }
         }
-        let dead = found.dead_after.filter(|len| *len > view.prefix.len());
-        let dead = dead.map(|len| key_of(&name.as_bytes()[..view.cut + len - view.prefix.len()]));
+        let dead = found
+            .dead_after
+            .map(|len| match len.checked_sub(view.prefix.len()) {
+                None | Some(0) => Vec::new(), // The whole part is dead.
+                Some(len) => key_of(&name.as_bytes()[..view.cut + len]),
+            });
         cursor.last.clone_from(&external);
         if found.whole {
             let location = Location {

@@ -138,7 +138,8 @@ impl Ord for Name {
 pub struct UserId(Box<str>);
 
 impl UserId {
-    /// Checks a user name: no byte that means something in a mailbox name, a pattern or an ACL,
+    /// Checks a user name and puts it in lower case, as Cyrus does (ACLs and mailbox names have
+    /// it so): no byte that means something in a mailbox name, a pattern or an ACL,
     /// and none of the identifiers that ACLs have for others than users.
     pub fn parse(user: &[u8]) -> Result<Self, NameError> {
         check_length(user, USER_BYTES_MAX)?;
@@ -146,10 +147,16 @@ impl UserId {
         if let Some(byte) = user.iter().copied().find(|byte| bad(*byte)) {
             return Err(NameError::BadByte(byte));
         }
-        if user == b"anyone" || user.starts_with(b"group:") || user.starts_with(b"-") {
+        let is =
+            |word: &[u8]| user.len() >= word.len() && user[..word.len()].eq_ignore_ascii_case(word);
+        if user.eq_ignore_ascii_case(b"anyone") || is(b"group:") || user.starts_with(b"-") {
             return Err(NameError::Reserved);
         }
-        Ok(Self(user.iter().map(|byte| char::from(*byte)).collect()))
+        Ok(Self(
+            user.iter()
+                .map(|byte| char::from(byte.to_ascii_lowercase()))
+                .collect(),
+        ))
     }
 
     /// The name as text.
@@ -208,11 +215,12 @@ fn check_length(name: &[u8], max: usize) -> Result<(), NameError> {
 }
 
 fn is_name_byte(byte: u8) -> bool {
-    (0x20..=0x7e).contains(&byte) && !b"!%*/\"\\".contains(&byte)
+    (0x20..=0x7e).contains(&byte) && !b"!%/\"\\".contains(&byte)
 }
 
-/// RFC 3501 section 5.1.3: `&` begins a run of base64 (with ',' for '/') that ends with '-' and
-/// holds whole UTF-16 units in pairs where they must be, with no bits left over and no ASCII.
+/// RFC 3501 section 5.1.3: `&` begins a run of base64 (with ',' for '/') that ends with '-',
+/// holds whole UTF-16 units without ASCII, leaves no bits over and isn't followed by another run.
+/// Surrogates need not be in pairs: Cyrus makes such names.
 fn is_utf7(name: &[u8]) -> bool {
     let mut rest = name;
     while let Some(start) = memchr::memchr(b'&', rest) {
@@ -234,7 +242,6 @@ fn is_utf7(name: &[u8]) -> bool {
 
 fn is_utf7_run(run: &[u8]) -> bool {
     let (mut bits, mut held) = (0_u32, 0_u32);
-    let mut high_surrogate = false;
     for byte in run {
         let value = match byte {
             b'A'..=b'Z' => byte - b'A',
@@ -248,15 +255,10 @@ fn is_utf7_run(run: &[u8]) -> bool {
         held += 6;
         if held >= 16 {
             held -= 16;
-            let unit = (bits >> held) & 0xffff;
-            let surrogate = (unit & 0xfc00 == 0xd800, unit & 0xfc00 == 0xdc00);
-            match (high_surrogate, surrogate) {
-                (false, (true, _)) => high_surrogate = true,
-                (true, (_, true)) => high_surrogate = false,
-                (false, (_, false)) if !(0x20..0x7f).contains(&unit) && unit != 0 => {}
-                _ => return false,
+            if (bits >> held) & 0xffff < 0x80 {
+                return false;
             }
         }
     }
-    !high_surrogate && held < 6 && bits & ((1 << held) - 1) == 0
+    held < 6 && bits & ((1 << held) - 1) == 0
 }

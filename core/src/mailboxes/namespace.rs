@@ -4,9 +4,13 @@
 //! |-------------------|-----------------|--------------------------|
 //! | `user.me`         | `INBOX`         | `INBOX`                  |
 //! | `user.me.Sent`    | `INBOX.Sent`    | `Sent`                   |
+//! | `user.me.INBOX.x` | `INBOX.INBOX.x` | `INBOX.x`                |
+//! | `user.me.inbox`   | `INBOX.inbox`   | `Alt Folders.inbox`      |
 //! | `user.you.Sent`   | `user.you.Sent` | `Other Users.you.Sent`   |
 //! | `shared`          | `shared`        | `Shared Folders.shared`  |
 //!
+//! `Alt Folders` holds the user's own mailboxes whose names mean something else beside INBOX:
+//! `inbox`, `Other Users`, `Shared Folders`, `Alt Folders`.
 //! With '/' as separator each '.' of the internal form is '/', and '^' is '.'. An admin's view is
 //! the internal form, whatever alt_namespace says; INBOX is the admin's own inbox there too.
 
@@ -41,25 +45,28 @@ impl Namespace {
 
     /// The internal form of a name that a client gave.
     pub fn internal(&self, client: &[u8], who: &Identity) -> Result<Name, NameError> {
+        let client = match client.split_last() {
+            // RFC 3501 section 6.3.3: a separator at the end says that there will be children.
+            Some((last, rest)) if *last == self.delimiter() && !rest.is_empty() => rest,
+            _ => client,
+        };
         let name = self.untranslated(client)?;
         let (first, rest) = match memchr::memchr(b'.', &name) {
             Some(at) => (&name[..at], &name[at..]),
             None => (&name[..], &name[..0]),
         };
         let alt = self.is_alt_for(who);
-        let own = |rest: &[u8]| [who.user.inbox().as_bytes(), rest].concat();
-        let internal = if first.eq_ignore_ascii_case(INBOX) && (rest.is_empty() || !alt) {
-            own(rest)
-        } else if !alt {
-            name
-        } else if first == OTHERS_ALT {
-            [OTHERS, rest].concat()
-        } else if first == SHARED_ALT {
-            rest.strip_prefix(b".").unwrap_or_default().to_vec()
-        } else if first.eq_ignore_ascii_case(INBOX) {
-            return Err(NameError::Reserved);
-        } else {
-            own(&[b".", &name[..]].concat())
+        let own = |parts: &[&[u8]]| [who.user.inbox().as_bytes(), &parts.concat()].concat();
+        let is_inbox = first.eq_ignore_ascii_case(INBOX);
+        let internal = match (alt, first) {
+            _ if is_inbox && (rest.is_empty() || !alt) => own(&[rest]),
+            (false, _) => name,
+            (true, _) if is_inbox => own(&[b".", INBOX, rest]),
+            (true, OTHERS_ALT) => [OTHERS, rest].concat(),
+            (true, SHARED_ALT) => rest.strip_prefix(b".").unwrap_or_default().to_vec(),
+            (true, ALTERNATE) if rest.is_empty() => return Err(NameError::Reserved),
+            (true, ALTERNATE) => own(&[rest]),
+            (true, _) => own(&[b".", &name]),
         };
         if internal == OTHERS || (internal.is_empty() && alt) {
             return Err(NameError::Reserved);
@@ -100,36 +107,50 @@ impl Namespace {
         let inbox = who.user.inbox();
         let inbox = inbox.as_bytes();
         let under = |prefix: &[u8]| name.strip_prefix(prefix).filter(|rest| starts_level(rest));
+        let first = |name: &[u8]| {
+            name.split(|byte| *byte == b'.')
+                .next()
+                .map_or(0, <[u8]>::len)
+        };
+        let view = |part, cut, prefix: &[u8]| View {
+            part,
+            cut,
+            prefix: prefix.to_vec(),
+        };
         if let Some(rest) = under(inbox).filter(|_| !who.admin) {
-            return Some(match (alt, rest.is_empty()) {
-                (true, false) => View {
-                    cut: inbox.len() + 1,
-                    prefix: Vec::new(),
-                },
-                _ => View {
-                    cut: inbox.len(),
-                    prefix: INBOX.to_vec(),
-                },
+            let (at, below) = (inbox.len(), rest.get(1..).unwrap_or_default());
+            let first = &below[..first(below)];
+            return Some(if !alt {
+                view(Part::Own, at, INBOX)
+            } else if rest.is_empty() {
+                view(Part::Inbox, at, INBOX)
+            } else if first == INBOX && below.len() > INBOX.len() {
+                view(Part::Inbox, at + 1 + INBOX.len(), INBOX)
+            } else if means_something_else(first) {
+                view(Part::Alternate, at, ALTERNATE)
+            } else {
+                view(Part::Own, at + 1, b"")
             });
         }
         if under(OTHERS).is_some() {
             let prefix = if alt { OTHERS_ALT } else { OTHERS };
-            return (name.len() > OTHERS.len()).then(|| View {
-                cut: OTHERS.len(),
-                prefix: prefix.to_vec(),
-            });
+            let is_prefix_alone = name.len() == OTHERS.len();
+            return (!is_prefix_alone).then(|| view(Part::Others, OTHERS.len(), prefix));
         }
         if alt {
-            return Some(View {
-                cut: 0,
-                prefix: [SHARED_ALT, &[self.delimiter()]].concat(),
-            });
+            let prefix = [SHARED_ALT, &[self.delimiter()]].concat();
+            return Some(view(Part::SharedBefore, 0, &prefix));
         }
-        let first = name.split(|byte| *byte == b'.').next().unwrap_or_default();
-        (!first.eq_ignore_ascii_case(INBOX)).then(|| View {
-            cut: 0,
-            prefix: Vec::new(),
-        })
+        let is_inbox = name[..first(name)].eq_ignore_ascii_case(INBOX);
+        (!is_inbox).then(|| view(Part::SharedBefore, 0, b""))
+    }
+
+    /// The internal name below which `who` sees the children of `name`.
+    pub(super) fn below(&self, name: &Name, who: &Identity) -> Vec<u8> {
+        if self.is_alt_for(who) && *name == who.user.inbox() {
+            return [name.as_bytes(), b".", INBOX].concat();
+        }
+        name.as_bytes().to_vec()
     }
 
     /// What internal names of `part` begin with whose external names begin with `prefix`.
@@ -138,7 +159,8 @@ impl Namespace {
         let shared_alt = [SHARED_ALT, &[self.delimiter()]].concat();
         let inbox = who.user.inbox();
         let (cut, shown) = match (part, alt) {
-            (Part::Own, true) => return Prefix::All,
+            (Part::Inbox | Part::Own | Part::Alternate, true) => return Prefix::All,
+            (Part::Inbox | Part::Alternate, false) => return Prefix::Nothing,
             (Part::Own, false) => (inbox.as_bytes(), INBOX),
             (Part::Others, true) => (OTHERS, OTHERS_ALT),
             (Part::Others, false) => (OTHERS, OTHERS),
@@ -193,6 +215,8 @@ impl Namespace {
 /// replaced by `prefix`, the rest is translated byte by byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct View {
+    /// The part of LIST's answer that the name is in (`SharedBefore` for either shared one).
+    pub(super) part: Part,
     pub(super) cut: usize,
     pub(super) prefix: Vec<u8>,
 }
@@ -201,21 +225,11 @@ impl View {
     /// Appends the external name; `false` if there is none.
     pub(super) fn write(&self, namespace: &Namespace, name: &[u8], into: &mut Vec<u8>) -> bool {
         into.extend_from_slice(&self.prefix);
-        let start = into.len();
         for byte in &name[self.cut..] {
             match namespace.to_external(*byte) {
                 Some(byte) => into.push(byte),
                 None => return false,
             }
-        }
-        if self.prefix.is_empty() && self.cut > 0 {
-            // alt_namespace: what stands for INBOX or for a prefix can't stand for a mailbox.
-            let rest = &into[start..];
-            let first = rest.split(|byte| *byte == namespace.delimiter()).next();
-            let first = first.unwrap_or_default();
-            return !(first.eq_ignore_ascii_case(INBOX)
-                || first == OTHERS_ALT
-                || first == SHARED_ALT);
         }
         true
     }
@@ -229,6 +243,11 @@ pub(super) enum Prefix {
     Only(Vec<u8>),
 }
 
+/// Whether a name that begins so, put beside INBOX, would be taken for another.
+fn means_something_else(first: &[u8]) -> bool {
+    first.eq_ignore_ascii_case(INBOX) || [OTHERS_ALT, SHARED_ALT, ALTERNATE].contains(&first)
+}
+
 fn starts_level(rest: &[u8]) -> bool {
     rest.first().is_none_or(|byte| *byte == b'.')
 }
@@ -237,3 +256,4 @@ const INBOX: &[u8] = b"INBOX";
 const OTHERS: &[u8] = b"user";
 const OTHERS_ALT: &[u8] = b"Other Users";
 const SHARED_ALT: &[u8] = b"Shared Folders";
+const ALTERNATE: &[u8] = b"Alt Folders";

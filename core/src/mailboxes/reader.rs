@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::entry::Record;
 use super::file::Store;
+use super::name::key_of;
 use super::tables::{Meta, Reading, successor};
 use super::visible::{Part, Visible};
-use super::{Entry, Identity, ListError, Name};
+use super::{Entry, Identity, ListError, Name, Namespace};
 
 /// The list, to be read. Clones share one map; any number of threads may read at once, each call
 /// in a read transaction of its own.
@@ -65,12 +66,23 @@ impl ListReader {
         Ok(found)
     }
 
-    /// Whether `identity` sees a mailbox below `name`.
-    pub fn has_children(&self, identity: &Identity, name: &Name) -> Result<bool, ListError> {
+    /// Whether `identity` sees a mailbox below `name`, in their view of the tree.
+    pub fn has_children(
+        &self,
+        identity: &Identity,
+        namespace: Namespace,
+        name: &Name,
+    ) -> Result<bool, ListError> {
         let reading = self.store.read()?;
-        let below = [&name.to_key()[..], &[0]].concat();
+        let below = [&namespace.below(name, identity)[..], b"."].concat();
+        let below = key_of(&below);
         let end = successor(&below);
-        for part in Part::ALL {
+        for part in [
+            Part::Own,
+            Part::Others,
+            Part::SharedBefore,
+            Part::SharedAfter,
+        ] {
             let mut visible = Visible::new(self, &reading, identity, part, &below, end.as_deref())?;
             while visible.next()? {
                 if visible.record()?.is_some() {

@@ -17,8 +17,12 @@ use super::{Identity, ListError, ListReader, Name, Rights};
 /// A part of the tree. LIST answers one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
+    /// What is INBOX, and what seems to be below it, where alt_namespace sets it apart.
+    Inbox,
     /// The identity's own mailboxes (an admin's are among the others).
     Own,
+    /// Own mailboxes that alt_namespace has under another name.
+    Alternate,
     /// `user.…`, less one's own.
     Others,
     /// What sorts before `user`.
@@ -28,17 +32,24 @@ pub(super) enum Part {
 }
 
 impl Part {
-    pub(super) const ALL: [Self; 4] = [
+    /// In LIST's order. The first three walk the same names, and each leaves some out.
+    pub(super) const ALL: [Self; 6] = [
+        Self::Inbox,
         Self::Own,
+        Self::Alternate,
         Self::Others,
         Self::SharedBefore,
         Self::SharedAfter,
     ];
 
+    pub(super) fn is_own(self) -> bool {
+        matches!(self, Self::Inbox | Self::Own | Self::Alternate)
+    }
+
     /// The part's keys: from the first (inclusive) to the second.
     fn range(self, identity: &Identity) -> (Vec<u8>, Option<Vec<u8>>) {
         match self {
-            Self::Own => {
+            Self::Inbox | Self::Own | Self::Alternate => {
                 let inbox = identity.user.inbox().to_key();
                 let end = [&inbox[..], &[1]].concat();
                 (inbox, Some(end))
@@ -48,6 +59,13 @@ impl Part {
             Self::SharedAfter => ([USER, &[1]].concat(), None),
         }
     }
+}
+
+/// A mailbox that the identity may see.
+pub(super) struct Seen<'r> {
+    pub(super) name: Name,
+    pub(super) record: Record<'r>,
+    pub(super) rights: Rights,
 }
 
 /// A walk over one part.
@@ -96,7 +114,7 @@ impl<'r> Visible<'r> {
             current: None,
             record: None,
         };
-        let nothing = (identity.admin && part == Part::Own)
+        let nothing = (identity.admin && part.is_own())
             || visible.end.as_deref().is_some_and(|end| end <= from);
         if !nothing {
             visible.open_sources(from)?;
@@ -106,7 +124,7 @@ impl<'r> Visible<'r> {
 
     fn open_sources(&mut self, from: &[u8]) -> Result<(), ListError> {
         let tables = self.reader.store.tables;
-        if self.identity.admin || self.part == Part::Own {
+        if self.identity.admin || self.part.is_own() {
             let source = self.source(tables.names, Vec::new(), from)?;
             self.sources.push(source);
             return Ok(());
@@ -179,7 +197,7 @@ impl<'r> Visible<'r> {
     }
 
     /// The candidate, if the identity may see it.
-    pub(super) fn record(&self) -> Result<Option<(Name, Record<'r>, Rights)>, ListError> {
+    pub(super) fn record(&self) -> Result<Option<Seen<'r>>, ListError> {
         let key = self.key();
         let record = match self.record {
             Some(record) => Record::decode(record).ok_or_else(|| damaged("a record"))?,
@@ -191,15 +209,17 @@ impl<'r> Visible<'r> {
         let name = Name::from_key(key);
         let identity = self.identity;
         let own_elsewhere =
-            self.part != Part::Own && !identity.admin && name.is_owned_by(&identity.user);
+            !self.part.is_own() && !identity.admin && name.is_owned_by(&identity.user);
         if record.state != State::Active || own_elsewhere || (name.is_deleted() && !identity.admin)
         {
             return Ok(None);
         }
         let rights = super::acl::rights_in(record.acl, identity) | identity.implicit_rights(&name);
-        Ok(rights
-            .contains(Rights::LOOKUP)
-            .then_some((name, record, rights)))
+        Ok(rights.contains(Rights::LOOKUP).then_some(Seen {
+            name,
+            record,
+            rights,
+        }))
     }
 }
 

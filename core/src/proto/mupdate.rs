@@ -332,3 +332,6 @@ fn literal(out: &mut Vec<u8>, value: &[u8]) {
     out.extend_from_slice(format!(" {{{}+}}\r\n", value.len()).as_bytes());
     out.extend_from_slice(value);
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,8 +100,8 @@ impl fmt::Display for StartError {
             ),
             Self::LockedMemory { set, error } => write!(
                 f,
-                "no memory for an io_uring ({error}): at most {} of memory may be locked, 8 MiB \
-                 are enough for 32 shards: systemd: LimitMEMLOCK=8M; shells: ulimit -l 8192; \
+                "no memory for an io_uring ({error}): at most {} of memory may be locked by this \
+                 user, a shard's ring takes about 40 KiB, 8 MiB are ample: systemd: LimitMEMLOCK=8M; shells: ulimit -l 8192; \
                  permanently: memlock in /etc/security/limits.conf",
                 set.map_or_else(|| "an unknown amount".into(), bytes)
             ),

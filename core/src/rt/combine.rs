@@ -1,10 +1,6 @@
 //! Waiting for the first of two things, and giving way to others.
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    task::{Context, Poll},
-};
+use std::{future::poll_fn, pin::pin, task::Poll};
 
 use super::shard;
 
@@ -44,27 +40,15 @@ pub async fn yield_now() {
     .await;
 }
 
-/// Takes `units` from what the running task may do in one poll, and gives way when that is used
-/// up: a peer that always has bytes ready must not keep the shard for itself.
-pub(super) fn poll_allowance(context: &Context<'_>, units: u32) -> Poll<()> {
-    shard::with(|shard| match shard.allowance.get().checked_sub(units) {
-        Some(left) => {
-            shard.allowance.set(left);
-            Poll::Ready(())
+/// Goes on if the running task may do another system call in this poll, and gives way if not: a
+/// peer that always has bytes ready must not keep the shard for itself.
+pub(super) async fn allowance() {
+    poll_fn(|context| {
+        if shard::with(|shard| shard.spend(1)) {
+            return Poll::Ready(());
         }
-        None if shard.allowance.get() == shard::ALLOWANCE => {
-            // More than a whole poll's worth: once per poll it is let through.
-            shard.allowance.set(0);
-            Poll::Ready(())
-        }
-        None => {
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }
+        context.waker().wake_by_ref();
+        Poll::Pending
     })
-}
-
-/// [`poll_allowance`] as a future.
-pub(super) async fn allowance(units: u32) {
-    poll_fn(|context| poll_allowance(context, units)).await;
+    .await;
 }

@@ -12,9 +12,8 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence},
+        atomic::{AtomicBool, AtomicU32, Ordering, fence},
     },
-    time::Duration,
 };
 
 use crossbeam_queue::ArrayQueue;
@@ -49,6 +48,7 @@ pub(super) fn claim() -> io::Result<(u16, &'static Inbox)> {
     Err(io::Error::other(format!("{SHARDS_MAX} shards run already")))
 }
 
+#[derive(Debug)]
 pub(super) struct Inbox {
     claimed: AtomicBool,
     /// Made when the number is first used, kept for good.
@@ -57,12 +57,11 @@ pub(super) struct Inbox {
     everybody: AtomicBool,
     /// The shard waits in the kernel, or is about to: write to the eventfd.
     asleep: AtomicBool,
-    /// Zero, or one more than the milliseconds of grace of a drain that was asked for.
-    drain: AtomicU64,
     /// The first generation that the next shard of this number may use.
     generation: AtomicU32,
 }
 
+#[derive(Debug)]
 struct Parts {
     words: ArrayQueue<TaskId>,
     event: OwnedFd,
@@ -75,7 +74,6 @@ impl Inbox {
             parts: OnceLock::new(),
             everybody: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
-            drain: AtomicU64::new(0),
             generation: AtomicU32::new(1),
         }
     }
@@ -89,7 +87,6 @@ impl Inbox {
             // Only the thread that holds the claim comes here.
             let _ = self.parts.set(parts);
         }
-        self.drain.store(0, Ordering::Release);
         Ok(())
     }
 
@@ -123,15 +120,8 @@ impl Inbox {
         self.rouse();
     }
 
-    /// Called from any thread: the shard is to end within `grace`.
-    pub(super) fn drain(&self, grace: Duration) {
-        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX - 1);
-        self.drain
-            .store(grace_ms.saturating_add(1), Ordering::SeqCst);
-        self.rouse();
-    }
-
-    fn rouse(&self) {
+    /// Called from any thread: the shard is to look at what has changed before this call.
+    pub(super) fn rouse(&self) {
         // Pairs with the fence in `fall_asleep`: either this thread sees `asleep`, or the shard
         // sees what was posted before it goes to sleep.
         fence(Ordering::SeqCst);
@@ -144,9 +134,7 @@ impl Inbox {
     pub(super) fn fall_asleep(&self) -> bool {
         self.asleep.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        let empty = self.parts().words.is_empty()
-            && !self.everybody.load(Ordering::Relaxed)
-            && self.drain.load(Ordering::Relaxed) == 0;
+        let empty = self.parts().words.is_empty() && !self.everybody.load(Ordering::Relaxed);
         if !empty {
             self.wake_up();
         }
@@ -166,16 +154,5 @@ impl Inbox {
     /// Whether every task is to be woken, because words were turned away.
     pub(super) fn take_everybody(&self) -> bool {
         self.everybody.load(Ordering::Relaxed) && self.everybody.swap(false, Ordering::SeqCst)
-    }
-
-    /// A drain that was asked for since the last call.
-    pub(super) fn take_drain(&self) -> Option<Duration> {
-        if self.drain.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        self.drain
-            .swap(0, Ordering::SeqCst)
-            .checked_sub(1)
-            .map(Duration::from_millis)
     }
 }

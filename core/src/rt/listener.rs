@@ -60,7 +60,7 @@ impl Listener {
     /// no error.
     pub async fn accept(&self) -> io::Result<(Stream, Address)> {
         loop {
-            allowance(1).await;
+            allowance().await;
             match self
                 .socket
                 .accept4(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)

@@ -29,21 +29,26 @@ pub struct Relayed {
     pub spliced: u64,
 }
 
-/// Which leg of a relay failed. How many bytes had arrived by then isn't known: neither
-/// connection can go on being used.
+/// Which leg of a relay failed.
 #[derive(Debug)]
 pub enum RelayError {
-    /// The source; `UnexpectedEof` if it closed too early, `TimedOut` if it stalled.
+    /// The source; `UnexpectedEof` if it closed too early, `TimedOut` if it stalled. How much of
+    /// what it gave has arrived isn't known.
     From(io::Error),
-    /// The destination; `TimedOut` if it stalled.
-    To(io::Error),
+    /// The destination. What it got isn't known, and it can't go on being used; the source can.
+    To {
+        /// Why; `TimedOut` if it stalled.
+        error: io::Error,
+        /// Bytes that the source still has to give.
+        left: u64,
+    },
 }
 
 impl fmt::Display for RelayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::From(error) => write!(f, "the source of a relay failed: {error}"),
-            Self::To(error) => write!(f, "the destination of a relay failed: {error}"),
+            Self::To { error, .. } => write!(f, "the destination of a relay failed: {error}"),
         }
     }
 }
@@ -51,7 +56,7 @@ impl fmt::Display for RelayError {
 impl error::Error for RelayError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::From(error) | Self::To(error) => Some(error),
+            Self::From(error) | Self::To { error, .. } => Some(error),
         }
     }
 }
@@ -111,7 +116,7 @@ impl Relay<'_> {
             match self.flow.step(lease.pipe().capacity) {
                 Step::Done => return Ok(()),
                 Step::Fill(most) => {
-                    allowance(units(most)).await;
+                    allowance().await;
                     let writing = lease.pipe().writing.as_fd();
                     match uninterrupted(|| sys::splice(self.from.as_fd(), writing, most)) {
                         Ok(0) => return Err(ended()),
@@ -133,32 +138,29 @@ impl Relay<'_> {
                             self.count_spliced(count);
                         }
                         Err(error) if is_would_block(&error) => self.wait_writable().await?,
-                        Err(error) => return Err(RelayError::To(error)),
+                        Err(error) => return Err(self.to_failed(error)),
                     }
                 }
             }
         }
     }
 
-    /// Copies until all is done, the source has nothing more for now, or so much is left to come
-    /// that a pipe is worth another try.
+    /// Copies until all is done or the source has nothing more for now.
     async fn copy(&mut self) -> Result<(), RelayError> {
         while self.flow.left() > 0 {
-            allowance(units(COPY_BYTES)).await;
-            let (count, unsent) = match self.copy_once() {
-                Ok(moved) => moved,
+            allowance().await;
+            match self.copy_once() {
+                Ok(unsent) => self.send(&unsent).await?,
                 Err(RelayError::From(error)) if is_would_block(&error) => return Ok(()),
                 Err(error) => return Err(error),
-            };
-            self.send(&unsent).await?;
-            self.count_copied(count);
+            }
         }
         Ok(())
     }
 
     /// One read and one write through the scratch buffer. What the write left over is given back
     /// in a buffer of its own.
-    fn copy_once(&mut self) -> Result<(usize, Vec<u8>), RelayError> {
+    fn copy_once(&mut self) -> Result<Vec<u8>, RelayError> {
         shard::with(|shard| {
             let mut scratch = shard.scratch.borrow_mut();
             let room = usize::try_from(self.flow.left())
@@ -176,9 +178,10 @@ impl Relay<'_> {
             let sent = match self.to.try_write(&scratch[..count]) {
                 Ok(sent) => sent,
                 Err(error) if is_would_block(&error) => 0,
-                Err(error) => return Err(RelayError::To(error)),
+                Err(error) => return Err(self.to_failed(error)),
             };
-            Ok((count, scratch[sent..count].to_vec()))
+            self.count_copied(sent);
+            Ok(scratch[sent..count].to_vec())
         })
     }
 
@@ -188,9 +191,10 @@ impl Relay<'_> {
                 Ok(sent) => {
                     unsent = &unsent[sent..];
                     self.patience.renew();
+                    self.count_copied(sent);
                 }
                 Err(error) if is_would_block(&error) => self.wait_writable().await?,
-                Err(error) => return Err(RelayError::To(error)),
+                Err(error) => return Err(self.to_failed(error)),
             }
         }
         Ok(())
@@ -200,18 +204,28 @@ impl Relay<'_> {
         self.patience
             .wait(self.to.writable())
             .await
-            .map_err(RelayError::To)
+            .map_err(|error| self.to_failed(error))
+    }
+
+    fn to_failed(&self, error: io::Error) -> RelayError {
+        RelayError::To { error, left: self.flow.left() }
     }
 
     fn count_spliced(&mut self, count: usize) {
         self.patience.renew();
         self.relayed.spliced += count as u64;
-        shard::with(|shard| shard.stats.bytes_spliced.add(count as u64));
+        shard::with(|shard| {
+            shard.stats.bytes_spliced.add(count as u64);
+            shard.spend_bytes(count);
+        });
     }
 
     fn count_copied(&mut self, count: usize) {
         self.relayed.copied += count as u64;
-        shard::with(|shard| shard.stats.bytes_copied.add(count as u64));
+        shard::with(|shard| {
+            shard.stats.bytes_copied.add(count as u64);
+            shard.spend_bytes(count);
+        });
     }
 }
 
@@ -224,13 +238,15 @@ pub async fn discard_exact(from: &Stream, bytes: u64, stall: Duration) -> io::Re
     let mut patience = Patience::new(stall);
     let mut flow = Flow::new(bytes);
     while flow.left() > 0 {
-        allowance(units(COPY_BYTES)).await;
+        allowance().await;
         let read = shard::with(|shard| {
             let mut scratch = shard.scratch.borrow_mut();
             let room = usize::try_from(flow.left())
                 .unwrap_or(usize::MAX)
                 .min(scratch.len());
-            from.try_read(&mut scratch[..room])
+            let read = from.try_read(&mut scratch[..room]);
+            shard.spend_bytes(*read.as_ref().unwrap_or(&0));
+            read
         });
         match read {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -243,14 +259,6 @@ pub async fn discard_exact(from: &Stream, bytes: u64, stall: Duration) -> io::Re
         }
     }
     Ok(())
-}
-
-/// Bytes of one copy, as far as a task's allowance is concerned.
-const COPY_BYTES: usize = shard::SCRATCH_BYTES;
-
-/// What moving so many bytes costs of a task's allowance.
-fn units(bytes: usize) -> u32 {
-    2 + u32::try_from(bytes >> 14).unwrap_or(u32::MAX)
 }
 
 fn ended() -> RelayError {

@@ -6,7 +6,7 @@
 
 use std::{io, os::fd::RawFd, time::Duration};
 
-use io_uring::{IoUring, opcode, squeue, types};
+use io_uring::{Builder, IoUring, opcode, squeue, types};
 
 /// User data of completions that nobody waits for (of cancellations that came too late).
 const NOBODY: u64 = u64::MAX;
@@ -15,25 +15,52 @@ pub(super) struct Ring {
     ring: IoUring,
 }
 
+/// The kernel gives the memory of rings that have gone free a little later than their descriptor;
+/// where little memory may be locked, a new ring has to wait for that.
+const MEMORY_TRIES: u32 = 20;
+const MEMORY_PAUSE: Duration = Duration::from_millis(10);
+
 impl Ring {
-    /// A ring for the calling thread, which alone may use it.
+    /// A ring for the calling thread, which alone may use it. May block for a moment.
     pub(super) fn new(entries: u32) -> io::Result<Self> {
-        let modern = IoUring::builder()
+        let mut made = Self::try_new(entries);
+        for _ in 0..MEMORY_TRIES {
+            match &made {
+                Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => pause(),
+                _ => break,
+            }
+            made = Self::try_new(entries);
+        }
+        made
+    }
+
+    fn try_new(entries: u32) -> io::Result<Self> {
+        match Self::modern(entries) {
+            // Kernels before 6.1 know fewer flags; the ring works the same without them.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Self::plain(entries),
+            other => other,
+        }
+    }
+
+    fn modern(entries: u32) -> io::Result<Self> {
+        let mut builder = IoUring::builder();
+        builder
             .setup_single_issuer()
             .setup_defer_taskrun()
-            .setup_taskrun_flag()
-            .setup_coop_taskrun()
-            .setup_submit_all()
+            .setup_taskrun_flag();
+        builder.setup_coop_taskrun().setup_submit_all();
+        Self::build(&mut builder, entries)
+    }
+
+    fn plain(entries: u32) -> io::Result<Self> {
+        Self::build(&mut IoUring::builder(), entries)
+    }
+
+    fn build(builder: &mut Builder, entries: u32) -> io::Result<Self> {
+        let ring = builder
             .setup_cqsize(entries.saturating_mul(4))
             .setup_clamp()
-            .build(entries);
-        let ring = match modern {
-            // Kernels before 6.1 know fewer flags; the ring works the same without them.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => IoUring::builder()
-                .setup_cqsize(entries.saturating_mul(4))
-                .build(entries)?,
-            other => other?,
-        };
+            .build(entries)?;
         let params = ring.params();
         if !params.is_feature_ext_arg() || !params.is_feature_nodrop() {
             return Err(io::ErrorKind::Unsupported.into());
@@ -114,5 +141,67 @@ fn lenient(result: io::Result<usize>) -> io::Result<()> {
             Some(libc::EINTR | libc::ETIME | libc::EBUSY | libc::EAGAIN) => Ok(()),
             _ => Err(error),
         },
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "before the shard begins: there is nobody to keep"
+)]
+fn pause() {
+    std::thread::sleep(MEMORY_PAUSE);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::super::sys;
+    use super::*;
+
+    fn next(ring: &mut Ring) -> Option<(u64, i32)> {
+        ring.wait(Some(Duration::from_secs(1))).unwrap();
+        ring.reap()
+    }
+
+    /// Both kinds of ring that kernels give us do the same.
+    #[test]
+    fn polls_complete_or_are_cancelled() {
+        for mut ring in [Ring::modern(4).unwrap(), Ring::plain(4).unwrap()] {
+            let (reading, writing) = sys::pipe().unwrap();
+            let (reading, writing) = (reading.as_raw_fd(), writing.as_raw_fd());
+            ring.poll_add(writing, libc::POLLOUT as u32, 1).unwrap();
+            assert_eq!(next(&mut ring), Some((1, i32::from(libc::POLLOUT))));
+            ring.poll_add(reading, libc::POLLIN as u32, 2).unwrap();
+            ring.wait(Some(Duration::from_millis(1))).unwrap();
+            assert_eq!(ring.reap(), None);
+            ring.poll_remove(2).unwrap();
+            assert_eq!(next(&mut ring), Some((2, -libc::ECANCELED)));
+            // A cancellation that finds nothing is nobody's business.
+            ring.poll_remove(2).unwrap();
+            ring.wait(Some(Duration::from_millis(1))).unwrap();
+            assert_eq!(ring.reap(), None);
+        }
+    }
+
+    /// More completions than the queue holds: the kernel keeps the rest.
+    #[test]
+    fn an_overflowing_completion_queue_loses_nothing() {
+        for mut ring in [Ring::modern(2).unwrap(), Ring::plain(2).unwrap()] {
+            let (_reading, writing) = sys::pipe().unwrap();
+            for number in 0..100 {
+                ring.poll_add(writing.as_raw_fd(), libc::POLLOUT as u32, number)
+                    .unwrap();
+            }
+            let mut seen = Vec::new();
+            while seen.len() < 100 {
+                seen.push(next(&mut ring).unwrap().0);
+                while let Some((number, _)) = ring.reap() {
+                    seen.push(number);
+                }
+            }
+            seen.sort_unstable();
+            assert!(seen.into_iter().eq(0..100));
+        }
     }
 }

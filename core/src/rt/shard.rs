@@ -15,7 +15,10 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -29,16 +32,16 @@ use super::{
     start::{ShardConfig, ShardId},
     stats::ShardStats,
     tasks::{Boxed, Tasks, Turn},
-    timer::Timers,
+    timer::{Timers, after},
     waker::TaskId,
 };
 
 /// Tasks polled between two looks at the ring.
 const POLLS_PER_TURN: usize = 64;
-/// What a task may do in one poll: a unit is a system call or 16 KiB moved.
-pub(super) const ALLOWANCE: u32 = 128;
+/// What a task may do in one poll: a unit is a system call, or 16 KiB moved.
+const ALLOWANCE: u32 = 128;
 /// The scratch buffer, for system calls that need memory only while they last.
-pub(super) const SCRATCH_BYTES: usize = 64 << 10;
+const SCRATCH_BYTES: usize = 64 << 10;
 
 /// The future that `block_on` drives: it stays where it is, so that it may borrow.
 pub(super) type Main<'a> = Pin<&'a mut dyn Future<Output = ()>>;
@@ -58,7 +61,8 @@ pub(super) struct Shard {
     pub(super) scratch: RefCell<Box<[u8]>>,
     pub(super) random: RefCell<fastrand::Rng>,
     /// What the running task may still do in this poll.
-    pub(super) allowance: Cell<u32>,
+    allowance: Cell<u32>,
+    pub(super) drain: Arc<Drain>,
     inbox: &'static Inbox,
     tasks: RefCell<Tasks>,
     /// When the grace of a drain is over.
@@ -124,6 +128,10 @@ impl Shard {
             scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
             random: RefCell::new(fastrand::Rng::new()),
             allowance: Cell::new(ALLOWANCE),
+            drain: Arc::new(Drain {
+                grace: AtomicU64::new(0),
+                inbox,
+            }),
             inbox,
             tasks: RefCell::new(Tasks::new(number, inbox.first_generation())),
             drain_until: Cell::new(None),
@@ -145,6 +153,17 @@ impl Shard {
         }
         self.stats.tasks_started.add(1);
         self.count_tasks();
+    }
+
+    /// Takes from what the running task may do in this poll. False: it has done enough.
+    pub(super) fn spend(&self, units: u32) -> bool {
+        let left = self.allowance.get();
+        self.allowance.set(left.saturating_sub(units));
+        left >= units
+    }
+
+    pub(super) fn spend_bytes(&self, bytes: usize) {
+        self.spend(u32::try_from(bytes >> 14).unwrap_or(u32::MAX));
     }
 
     pub(super) fn draining(&self) -> bool {
@@ -176,10 +195,8 @@ impl Shard {
             self.stats.wakeups_remote.add(1);
             self.tasks.borrow_mut().wake(id);
         }
-        if let Some(grace) = self.inbox.take_drain() {
-            let now = now();
-            self.drain_until
-                .set(Some(now.checked_add(grace).unwrap_or(now)));
+        if let Some(grace) = self.drain.take() {
+            self.drain_until.set(Some(after(grace)));
             // Whoever awaits `draining` looks again; the others go back to sleep.
             self.tasks.borrow_mut().wake_all();
         }
@@ -248,14 +265,13 @@ impl Shard {
 
     fn turn_ring(&self) -> io::Result<()> {
         self.take_woken();
-        if self.tasks.borrow().ready() > 0 || !self.inbox.fall_asleep() {
-            self.reactor.borrow_mut().turn()?;
-        } else {
+        if self.tasks.borrow().ready() == 0 && self.inbox.fall_asleep() && !self.drain.is_asked() {
             let within = self.until_next_deadline();
-            let waited = self.reactor.borrow_mut().wait(within);
-            self.inbox.wake_up();
-            waited?;
+            self.reactor.borrow_mut().wait(within)?;
+        } else {
+            self.reactor.borrow_mut().turn()?;
         }
+        self.inbox.wake_up();
         self.take_woken();
         Ok(())
     }
@@ -283,6 +299,38 @@ pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("(no text)")
+}
+
+/// A request that a shard end, from any thread. Each shard has its own: one that comes too late
+/// is nobody's.
+#[derive(Debug)]
+pub(super) struct Drain {
+    /// Zero, or one more than the milliseconds of grace.
+    grace: AtomicU64,
+    inbox: &'static Inbox,
+}
+
+impl Drain {
+    pub(super) fn ask(&self, grace: Duration) {
+        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        self.grace
+            .store(grace_ms.saturating_add(1), Ordering::SeqCst);
+        self.inbox.rouse();
+    }
+
+    fn is_asked(&self) -> bool {
+        self.grace.load(Ordering::SeqCst) != 0
+    }
+
+    fn take(&self) -> Option<Duration> {
+        if !self.is_asked() {
+            return None;
+        }
+        self.grace
+            .swap(0, Ordering::SeqCst)
+            .checked_sub(1)
+            .map(Duration::from_millis)
+    }
 }
 
 /// The calling thread is a shard for as long as this lives. Dropping it ends the shard: the tasks

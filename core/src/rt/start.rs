@@ -2,18 +2,20 @@
 
 use std::{
     cell::{Cell, RefCell},
-    error, fmt, io,
+    error, fmt,
+    future::poll_fn,
+    io,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::pin,
-    sync::mpsc,
+    sync::{Arc, mpsc},
+    task::Poll,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use super::{
     check::StartError,
-    inbox,
-    shard::{self, Shard, panic_text},
+    shard::{self, Drain, Shard, panic_text},
     stats::ShardStats,
     sys,
 };
@@ -92,6 +94,7 @@ impl error::Error for JoinError {}
 pub struct ShardHandle {
     id: ShardId,
     stats: &'static ShardStats,
+    drain: Arc<Drain>,
     thread: JoinHandle<io::Result<()>>,
 }
 
@@ -111,10 +114,7 @@ impl ShardHandle {
     /// Tells the shard to end: [`draining`] resolves in its tasks, and those that are left after
     /// `grace` are dropped.
     pub fn drain(&self, grace: Duration) {
-        // A thread that has ended may have given its number to another shard.
-        if !self.thread.is_finished() {
-            inbox::of(self.id.number()).drain(grace);
-        }
+        self.drain.ask(grace);
     }
 
     /// Whether the shard has ended.
@@ -157,13 +157,19 @@ where
                 return Ok(());
             }
         };
-        let _ = report.send(Ok((entered.shard().id, entered.shard().stats)));
-        entered.shard().spawn(Box::pin(async move { main().await }));
+        let shard = entered.shard();
+        let _ = report.send(Ok((shard.id, shard.stats, Arc::clone(&shard.drain))));
+        shard.spawn(Box::pin(async move { main().await }));
         entered.run()
     });
     let thread = thread.map_err(StartError::Thread)?;
     match started.recv() {
-        Ok(Ok((id, stats))) => Ok(ShardHandle { id, stats, thread }),
+        Ok(Ok((id, stats, drain))) => Ok(ShardHandle {
+            id,
+            stats,
+            drain,
+            thread,
+        }),
         Ok(Err(error)) => Err(error),
         Err(_gone) => Err(StartError::Thread(io::Error::other(
             "it ended before it began",
@@ -190,20 +196,20 @@ pub fn block_on<F: Future>(config: ShardConfig, future: F) -> io::Result<F::Outp
     let done = Cell::new(false);
     {
         let mut future = pin!(future);
-        let main = pin!(std::future::poll_fn(|context| {
+        let main = pin!(poll_fn(|context| {
             // Main stays in the caller's hands: once done it must not be polled again.
             if done.get() {
-                return std::task::Poll::Ready(());
+                return Poll::Ready(());
             }
             let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
             let result = match polled {
-                Ok(std::task::Poll::Pending) => return std::task::Poll::Pending,
-                Ok(std::task::Poll::Ready(output)) => Ok(output),
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(output)) => Ok(output),
                 Err(panic) => Err(panic),
             };
             *output.borrow_mut() = Some(result);
             done.set(true);
-            std::task::Poll::Ready(())
+            Poll::Ready(())
         }));
         entered.run_main(main, &done)?;
     }
@@ -229,11 +235,11 @@ pub fn spawn(future: impl Future<Output = ()> + 'static) {
 /// Resolves once the shard has been told to end.
 pub async fn draining() {
     // A drain wakes every task once.
-    std::future::poll_fn(|_context| {
+    poll_fn(|_context| {
         if shard::with(Shard::draining) {
-            std::task::Poll::Ready(())
+            Poll::Ready(())
         } else {
-            std::task::Poll::Pending
+            Poll::Pending
         }
     })
     .await;

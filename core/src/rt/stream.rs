@@ -6,6 +6,7 @@
 use std::{
     io::{self, Read},
     marker::PhantomData,
+    mem::MaybeUninit,
     net::Shutdown,
     os::fd::{AsFd, BorrowedFd},
     time::Duration,
@@ -58,7 +59,7 @@ impl Stream {
     /// What the system calls say.
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            allowance(1).await;
+            allowance().await;
             match self.try_read(buffer) {
                 Err(error) if is_would_block(&error) => self.readable().await?,
                 other => return other,
@@ -74,7 +75,7 @@ impl Stream {
     /// What the system calls say.
     pub async fn read_into(&self, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
         loop {
-            allowance(1).await;
+            allowance().await;
             let read = shard::with(|shard| {
                 let mut scratch = shard.scratch.borrow_mut();
                 let room = max.min(scratch.len());
@@ -113,6 +114,15 @@ impl Stream {
         uninterrupted(|| (&self.socket).read(buffer))
     }
 
+    /// Whether the connection stands with nothing to read: false if the peer has closed or reset
+    /// it, or has said something.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let mut byte = [MaybeUninit::<u8>::uninit(); 1];
+        let peeked = uninterrupted(|| self.socket.peek(&mut byte));
+        peeked.is_err_and(|error| is_would_block(&error))
+    }
+
     /// Writes what fits now, at least one byte of a buffer that isn't empty.
     ///
     /// # Errors
@@ -127,7 +137,7 @@ impl Stream {
     /// What the system calls say; how much was written is not known then.
     pub async fn write_all(&self, mut buffer: &[u8]) -> io::Result<()> {
         while !buffer.is_empty() {
-            allowance(1).await;
+            allowance().await;
             match self.try_write(buffer) {
                 Ok(count) => buffer = &buffer[count..],
                 Err(error) if is_would_block(&error) => self.writable().await?,

@@ -8,7 +8,7 @@
 
 use std::{
     ptr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering, fence},
     task::{RawWaker, RawWakerVTable, Waker},
 };
 
@@ -130,14 +130,16 @@ pub(super) struct WakeCell(AtomicU64);
 impl WakeCell {
     /// Leaves the task's name. The caller must look again, after this, at what it waits for.
     pub(super) fn register(&self, waker: &Waker) {
-        self.0.store(TaskId::of(waker).0, Ordering::SeqCst);
+        self.0.store(TaskId::of(waker).0, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
     }
 
     /// Wakes the task that registered last, once.
     pub(super) fn wake(&self) {
-        // The change that the task waits for was made before; SeqCst on both sides makes sure
-        // that either this swap finds the name or the task's second look finds the change.
-        match self.0.swap(0, Ordering::SeqCst) {
+        // The change that the task waits for was made before. With a fence on both sides either
+        // this swap finds the name, or the task's second look finds the change.
+        fence(Ordering::SeqCst);
+        match self.0.swap(0, Ordering::Relaxed) {
             0 => {}
             word => TaskId(word).wake(),
         }

@@ -157,3 +157,83 @@ fn an_admin() {
         "user/alice/Deep+ -user/alice/INBOX+ user/alice/Sent+ user/alice/a.b user/alice/inbox"
     );
 }
+
+fn mailboxes_for_alt_namespace() -> Vec<Change> {
+    let own = |name: &str| active(name, "alice lrswipkxtecdan ");
+    vec![
+        own("user.alice"),
+        own("user.alice.Sent"),
+        own("user.alice.Sent.2024"),
+        own("user.alice.a^b"),
+        own("user.alice.Deep.x.y"),
+        own("user.alice.INBOX.q"),
+        own("user.alice.inbox"),
+        own("user.alice.Other Users.foo"),
+        own("user.alice.Shared Folders"),
+        active("user.bob", "bob lrswipkxtecdan "),
+        active("user.bob.Shared.sub", "bob lrs alice lrs "),
+        active("user.bob.a^b", "alice lr "),
+        active("user.x^y", "x.y lr alice lr "),
+        active("user.x^y.k", "x.y lr alice lr "),
+        active("shared", "anyone lrs "),
+        active("shared.one.two", "anyone lrs "),
+        active("INBOX", "anyone lr "),
+        active("INBOX.z", "anyone lr "),
+        active("a^b", "anyone lr "),
+        active("a/b", "anyone lr "),
+        active("zz", "anyone lr "),
+        active("user.zed.kid", "zed lr "),
+    ]
+}
+
+#[test]
+fn alt_namespace_with_slashes() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut writer, reader, _) = open(directory.path());
+    sync(&mut writer, &mailboxes_for_alt_namespace());
+    let world = World {
+        _directory: directory,
+        reader,
+    };
+    let list = |reference, pattern| world.list(&user("alice"), ALT_SLASH, reference, pattern);
+    assert_eq!(
+        list("", "*"),
+        "INBOX+ INBOX/q Deep/x/y Sent+ Sent/2024 a.b Alt Folders/Other Users/foo \
+         Alt Folders/Shared Folders Alt Folders/inbox Other Users/bob/Shared/sub \
+         Other Users/bob/a.b Other Users/x.y+ Other Users/x.y/k Shared Folders/INBOX+ \
+         Shared Folders/INBOX/z Shared Folders/a.b Shared Folders/shared+ \
+         Shared Folders/shared/one/two Shared Folders/zz"
+    );
+    assert_eq!(
+        list("", "%"),
+        "INBOX+ -Deep+ Sent+ a.b -Alt Folders+ -Other Users+ -Shared Folders+"
+    );
+    assert_eq!(list("", "INBOX*"), "INBOX+ INBOX/q");
+    assert_eq!(list("", "INBOX%"), "INBOX+");
+    assert_eq!(list("", "Sent/%"), "Sent/2024");
+    assert_eq!(
+        list("", "Other Users/%"),
+        "-Other Users/bob+ Other Users/x.y+"
+    );
+    assert_eq!(
+        list("Other Users/", "%"),
+        "-Other Users/bob+ Other Users/x.y+"
+    );
+    assert_eq!(list("", "Other%"), "-Other Users+");
+    assert_eq!(list("", "S%"), "Sent+ -Shared Folders+");
+    assert_eq!(list("", "user/%"), "");
+    assert_eq!(
+        list("", "*.b"),
+        "a.b Other Users/bob/a.b Shared Folders/a.b"
+    );
+    assert_eq!(
+        list("", "%/%"),
+        "INBOX/q -Deep/x+ Sent/2024 -Alt Folders/Other Users+ Alt Folders/Shared Folders \
+         Alt Folders/inbox -Other Users/bob+ Other Users/x.y+ Shared Folders/INBOX+ \
+         Shared Folders/a.b Shared Folders/shared+ Shared Folders/zz"
+    );
+    let zed = |pattern| world.list(&user("zed"), ALT_SLASH, "", pattern);
+    assert_eq!(zed("k*"), "kid");
+    assert_eq!(world.list(&user("zed"), STANDARD, "", "I%"), "-INBOX+");
+    assert_eq!(world.list(&user("zed"), STANDARD, "", "I*"), "INBOX.kid");
+}

@@ -76,7 +76,11 @@ fn a_sync_removes_what_it_did_not_see() {
         reader.servers().unwrap(),
         [("backend2.murder.test".to_owned(), 1)]
     );
-    assert!(!reader.has_children(&user("alice"), &name("a")).unwrap());
+    assert!(
+        !reader
+            .has_children(&user("alice"), super::STANDARD, &name("a"))
+            .unwrap()
+    );
 }
 
 #[test]

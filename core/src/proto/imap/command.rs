@@ -62,7 +62,7 @@ pub fn command(raw: &[u8]) -> Result<Command<'_>, BadCommand<'_>> {
     }
     let name = word(&mut args).ok_or_else(|| bad(Some(tag), "Missing command"))?;
     let mut verb = Verb::parse(name);
-    let uid = verb == Verb::Uid;
+    let uid = name.eq_ignore_ascii_case(b"UID");
     if uid {
         let name = word(&mut args).ok_or_else(|| bad(Some(tag), "Missing command after UID"))?;
         verb = Some(Verb::parse(name))

@@ -142,6 +142,9 @@ impl Request {
 
     /// Appends protocol text: tag, verb, spaces, keywords; arguments that were checked to be on one
     /// line and have no literal. For all else there are the other methods.
+    ///
+    /// # Panics
+    /// If a line would end within the command: rather no session than a second command.
     pub fn raw(&mut self, text: impl AsRef<[u8]>) -> &mut Self {
         let text = text.as_ref();
         debug_assert!(
@@ -241,3 +244,6 @@ impl Request {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,3 +21,6 @@ pub use command::{Authenticate, BadCommand, Command, command};
 pub use cursor::{Cursor, ParseError};
 pub use response::{List, Status, StatusKind, list, status};
 pub use verb::Verb;
+
+#[cfg(test)]
+mod tests;

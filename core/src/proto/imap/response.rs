@@ -121,7 +121,7 @@ pub fn list(response: &[u8]) -> Result<List<'_>, ParseError> {
         },
     };
     cursor.sp()?;
-    let mailbox = cursor.astring()?;
+    let mailbox = cursor.list_mailbox()?;
     Ok(List {
         name,
         attributes,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 macro_rules! verbs {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+    ($($variant:ident = $name:literal,)*) => {
         /// A command's name. Those of `UID` commands are the names behind it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Verb {
@@ -64,7 +64,7 @@ verbs! {
     Xlist = "XLIST", Xmove = "XMOVE", Xrename = "XRENAME", Xfer = "XFER",
     Scan = "SCAN", XconvSort = "XCONVSORT", XconvUpdates = "XCONVUPDATES", XconvMeta = "XCONVMETA",
     XconvFetch = "XCONVFETCH", XconvMultiSort = "XCONVMULTISORT", Xsnippets = "XSNIPPETS",
-    XbackupStatus = "XBACKUP", Xapplepushservice = "XAPPLEPUSHSERVICE",
+    Xbackup = "XBACKUP", Xapplepushservice = "XAPPLEPUSHSERVICE",
     XrunAnnotator = "XRUNANNOTATOR", Xwarmup = "XWARMUP", XkillMy = "XKILLMY", Xforever = "XFOREVER",
     Xmeid = "XMEID", Xstats = "XSTATS",
     Dump = "DUMP", Undump = "UNDUMP", Reconstruct = "RECONSTRUCT", MupdatePush = "MUPDATEPUSH",
@@ -72,8 +72,6 @@ verbs! {
     GetUserGroup = "GETUSERGROUP", SetUserGroup = "SETUSERGROUP", UnsetUserGroup = "UNSETUSERGROUP",
     SyncApply = "SYNCAPPLY", SyncGet = "SYNCGET", SyncRestart = "SYNCRESTART",
     SyncRestore = "SYNCRESTORE",
-    // Not commands of the grammar: what ends IDLE, and what precedes the UID commands
-    Done = "DONE", Uid = "UID",
 }
 
 /// No name is longer.

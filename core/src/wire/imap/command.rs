@@ -58,7 +58,9 @@ pub enum CommandEvent {
     Stream {
         /// Bytes to take.
         len: usize,
-        /// The message; its marker ends `buf[..len - 2]`.
+        /// Where the literal's marker starts; it ends before the CRLF.
+        marker: usize,
+        /// The message.
         literal: Literal,
     },
     /// A command that is refused: answer BAD.
@@ -235,9 +237,14 @@ impl CommandFramer {
             mailbox = arguments.is_some_and(|bytes| bytes.iter().all(|byte| *byte == b' '));
         }
         if self.append && !mailbox {
+            let marker = self.start + line.marker;
             self.line_starts_at(0);
             self.expect = Expect::Verdict(literal);
-            return Some(CommandEvent::Stream { len, literal });
+            return Some(CommandEvent::Stream {
+                len,
+                marker,
+                literal,
+            });
         }
         let room = self.limits.command_bytes_max.saturating_sub(len);
         match usize::try_from(literal.size) {

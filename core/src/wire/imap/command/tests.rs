@@ -377,7 +377,7 @@ proptest! {
         let verdict = if refuse { Verdict::Refuse } else { Verdict::Resume };
         let whole = replay::commands(&[&input], LIMITS, verdict);
         let pieces = replay::split(&input, &cuts);
-        prop_assert_eq!(replay::commands(&pieces, LIMITS, verdict), whole.clone());
+        prop_assert_eq!(&replay::commands(&pieces, LIMITS, verdict), &whole);
         let bytes: Vec<&[u8]> = input.chunks(1).collect();
         prop_assert_eq!(replay::commands(&bytes, LIMITS, verdict), whole);
     }

@@ -287,7 +287,7 @@ proptest! {
         cuts in proptest::collection::vec(any::<usize>(), 0..12),
     ) {
         let whole = replay::responses(&[&input], 0);
-        prop_assert_eq!(replay::responses(&replay::split(&input, &cuts), 0), whole.clone());
+        prop_assert_eq!(&replay::responses(&replay::split(&input, &cuts), 0), &whole);
         let bytes: Vec<&[u8]> = input.chunks(1).collect();
         prop_assert_eq!(replay::responses(&bytes, 0), whole);
     }

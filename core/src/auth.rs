@@ -1,1 +1,0 @@
-//! Passwords: the passwd file, saslauthd.

@@ -1,0 +1,268 @@
+//! The configuration file: TOML in, typed and validated values out.
+//!
+//! [`load`] reads a file, [`parse`] a text; both give every mistake at once, each with its line
+//! and column and what to write instead. Unknown keys are mistakes; keys whose part isn't built
+//! yet are known and say so. Nothing here opens a socket or asks DNS. The guide to every key is
+//! docs/guide/configuration.md, whose example is parsed by a test below.
+
+mod endpoint;
+mod error;
+mod read;
+mod reader;
+mod value;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use self::endpoint::{Endpoint, HostAddress};
+pub use self::error::{ConfigError, Problem};
+use crate::limits;
+use crate::proto::sasl::Secret;
+use crate::rt::Address;
+
+/// Reads a configuration file. Relative paths in it are relative to its directory.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = read_file(path).map_err(|why| ConfigError::unreadable(path, &why))?;
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    read::config(&text, base, Some(path)).map_err(|error| error.in_file(path))
+}
+
+/// Parses a configuration. Relative paths in it are relative to `base`.
+pub fn parse(text: &str, base: &Path) -> Result<Config, ConfigError> {
+    read::config(text, base, None)
+}
+
+/// What a process of Ravenry is to be. A role runs if its table is there.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The name in greetings.
+    pub servername: String,
+    /// Where the mailbox list and the control socket are.
+    pub state_dir: PathBuf,
+    /// Threads that serve sessions; 0: one a CPU, one CPU kept for mupdate where there are four
+    /// or more.
+    pub shards: usize,
+    /// Users with an admin's rights on every mailbox.
+    pub admins: Vec<String>,
+    /// Between the parts of a mailbox name, as clients see it.
+    pub hierarchy_separator: Separator,
+    /// Whether a user's own mailboxes stand beside INBOX, not below it.
+    pub alt_namespace: bool,
+    /// The ceiling of the mailbox list's file.
+    pub list_size: u64,
+    /// Who may log in.
+    pub auth: Auth,
+    /// Deadlines and sizes.
+    pub limits: Limits,
+    /// The log.
+    pub log: Log,
+    /// A frontend.
+    pub proxy: Option<Proxy>,
+    /// Where the mailbox list comes from.
+    pub mupdate_client: Option<MupdateClient>,
+    warnings: Vec<String>,
+}
+
+impl Config {
+    /// What the operator should know and may have meant: to be logged at start and printed by
+    /// `ravenry check`.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+/// The hierarchy separator that clients see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Separator {
+    /// `user.alice.Sent`
+    Dot,
+    /// `user/alice/Sent`
+    Slash,
+}
+
+impl Separator {
+    /// The character.
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Dot => b'.',
+            Self::Slash => b'/',
+        }
+    }
+}
+
+/// `[auth]`: who may log in. At least one of the first two is there if there is a frontend.
+#[derive(Debug, Clone, Default)]
+pub struct Auth {
+    /// Users and hashes; asked first.
+    pub passwd_file: Option<PathBuf>,
+    /// The socket of saslauthd; asked for users who aren't in the file.
+    pub saslauthd: Option<PathBuf>,
+    /// Groups, for `group:` in ACLs.
+    pub groups_file: Option<PathBuf>,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// A client that is silent this long is logged out.
+    pub autologout: Duration,
+    /// From accept to a login.
+    pub login: Duration,
+    /// To connect to a backend or to the MUPDATE master.
+    pub connect: Duration,
+    /// A backend's greeting and its answer to our login.
+    pub upstream_login: Duration,
+    /// The silence of a backend that owes an answer.
+    pub upstream_answer: Duration,
+    /// A backend connection that isn't used is closed.
+    pub upstream_idle: Duration,
+    /// A transfer in which neither side moves is given up.
+    pub stall: Duration,
+    /// The MUPDATE barrier.
+    pub barrier: Duration,
+    /// A command line.
+    pub line_size: usize,
+    /// A whole command with the literals in its arguments.
+    pub command_size: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            autologout: limits::AUTOLOGOUT_DEFAULT,
+            login: limits::LOGIN_WITHIN_DEFAULT,
+            connect: limits::CONNECT_WITHIN_DEFAULT,
+            upstream_login: limits::UPSTREAM_LOGIN_WITHIN_DEFAULT,
+            upstream_answer: limits::UPSTREAM_ANSWER_WITHIN_DEFAULT,
+            upstream_idle: limits::UPSTREAM_IDLE_DEFAULT,
+            stall: limits::STALL_DEFAULT,
+            barrier: limits::BARRIER_WITHIN_DEFAULT,
+            line_size: limits::LINE_BYTES_MAX,
+            command_size: limits::COMMAND_BYTES_MAX,
+        }
+    }
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// The least important lines that are written.
+    pub level: LogLevel,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+}
+
+/// How important a line of the log is; [`crate::log`] says what belongs where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogLevel {
+    /// Somebody has to act.
+    Error,
+    /// Something is not as it should be, and the service goes on.
+    Warn,
+    /// A session's one line; starts, stops, the master coming and going.
+    #[default]
+    Info,
+    /// For whoever looks for a fault.
+    Debug,
+    /// Every step.
+    Trace,
+}
+
+/// `[proxy]`: a frontend.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// IMAP listeners: one or more.
+    pub imap: Vec<Address>,
+    /// What becomes of an admin's actions.
+    pub admin_actions: AdminActions,
+    /// How it logs in at backends.
+    pub upstream: Upstream,
+}
+
+/// What a frontend does when an admin asks for what only an admin may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdminActions {
+    /// NO, with the backend's name: the admin goes there.
+    Refer,
+}
+
+/// `[proxy.upstream]`: connections to backends.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// The account of this frontend at the backends.
+    pub authname: String,
+    /// Its password.
+    pub password: Secret,
+    /// The backends' IMAP port.
+    pub imap_port: u16,
+    /// Backends given by address, by their names in lower case; DNS knows the others.
+    pub hosts: BTreeMap<String, HostAddress>,
+    /// Pipes for splice in the whole process, shared out among the shards.
+    pub pipes: usize,
+}
+
+impl Upstream {
+    /// Where the IMAP server of a backend is. `server` is its name in the mailbox list, which
+    /// may carry a port of its own.
+    pub fn imap(&self, server: &str) -> Endpoint {
+        let server = server.to_ascii_lowercase();
+        let (host, port) = match server.rsplit_once(':').map(|(h, p)| (h, p.parse())) {
+            Some((host, Ok(port))) if endpoint::is_host_name(host) => (host, port),
+            _ => (server.as_str(), self.imap_port),
+        };
+        match self.hosts.get(&server).or_else(|| self.hosts.get(host)) {
+            Some(known) => {
+                let address = (known.ip, known.port.unwrap_or(port));
+                Endpoint::Address(Address::Tcp(address.into()))
+            }
+            None => Endpoint::Name {
+                host: host.to_owned(),
+                port,
+            },
+        }
+    }
+}
+
+/// `[mupdate.client]`: where the mailbox list comes from.
+#[derive(Debug, Clone)]
+pub struct MupdateClient {
+    /// The master.
+    pub server: Endpoint,
+    /// The account of this process there.
+    pub authname: String,
+    /// Its password.
+    pub password: Secret,
+    /// How often the master is asked for a sign of life.
+    pub noop_interval: Duration,
+}
+
+fn read_file(path: &Path) -> Result<String, String> {
+    let file = std::fs::File::open(path).map_err(|e| format!("can't be opened: {e}"))?;
+    let mut bytes = Vec::new();
+    let most = limits::CONFIG_FILE_BYTES_MAX;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| format!("can't be read: {e}"))?;
+    if bytes.len() as u64 > most {
+        return Err(format!("is larger than {most} bytes: no configuration"));
+    }
+    String::from_utf8(bytes).map_err(|e| {
+        let line = e.as_bytes()[..e.utf8_error().valid_up_to()]
+            .split(|b| *b == b'\n')
+            .count();
+        format!("line {line}: not UTF-8")
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! What CAPABILITY says: what this frontend does, and every backend it knows can do too.
+//!
+//! A shard keeps what each backend last announced after a login (a probe as the proxy itself at
+//! start, then every session's own connection). A backend that couldn't be asked yet is left out
+//! of the intersection until it can.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ravenry_core::proto::imap::Capabilities;
+use ravenry_core::rt;
+
+/// Before login.
+pub(crate) const BEFORE_LOGIN: &str = "IMAP4rev1 LITERAL+ ID AUTH=PLAIN AUTH=LOGIN SASL-IR";
+/// After login, by the frontend alone.
+const OWN: &str = "IMAP4rev1 LITERAL+ ID NAMESPACE CHILDREN";
+/// After login, where all backends have them: the frontend passes these through.
+const PASSED: [&str; 22] = [
+    "ACL",
+    "RIGHTS=kxten",
+    "BINARY",
+    "ESEARCH",
+    "ESORT",
+    "IDLE",
+    "MOVE",
+    "MULTIAPPEND",
+    "OBJECTID",
+    "PREVIEW",
+    "SAVEDATE",
+    "SEARCH=FUZZY",
+    "SEARCHRES",
+    "SORT",
+    "SORT=DISPLAY",
+    "STATUS=SIZE",
+    "THREAD=ORDEREDSUBJECT",
+    "THREAD=REFERENCES",
+    "THREAD=REFS",
+    "UIDPLUS",
+    "UNSELECT",
+    "WITHIN",
+];
+
+/// How often a login looks whether the first probes are over.
+const PROBE_LOOK: Duration = Duration::from_millis(20);
+
+/// What the backends announced, by server.
+#[derive(Default)]
+pub(crate) struct CapabilityCache {
+    servers: RefCell<BTreeMap<Rc<str>, Rc<Capabilities>>>,
+    probed: Cell<bool>,
+}
+
+impl CapabilityCache {
+    /// Notes what a server announced after login.
+    pub(crate) fn learn(&self, server: &Rc<str>, capabilities: &Rc<Capabilities>) {
+        self.servers
+            .borrow_mut()
+            .insert(Rc::clone(server), Rc::clone(capabilities));
+    }
+
+    /// Whether a server has announced anything yet.
+    pub(crate) fn knows(&self, server: &str) -> bool {
+        self.servers.borrow().contains_key(server)
+    }
+
+    /// Forgets servers that the list no longer names.
+    pub(crate) fn keep_only(&self, servers: &[Rc<str>]) {
+        self.servers
+            .borrow_mut()
+            .retain(|server, _| servers.contains(server));
+    }
+
+    /// Every known server has been asked once.
+    pub(crate) fn probes_are_over(&self) {
+        self.probed.set(true);
+    }
+
+    /// Waits until the first probes are over, so that two clients aren't told different things;
+    /// a backend that hangs delays the first logins by no more than `within`.
+    pub(crate) async fn wait_for_probes(&self, within: Duration) {
+        let deadline = rt::now() + within;
+        while !self.probed.get() && rt::now() < deadline {
+            rt::sleep(PROBE_LOOK).await;
+        }
+    }
+
+    /// The list after login.
+    pub(crate) fn after_login(&self) -> String {
+        let servers = self.servers.borrow();
+        let everywhere =
+            |name: &&&str| !servers.is_empty() && servers.values().all(|server| server.has(name));
+        let mut list = OWN.to_owned();
+        for name in PASSED.iter().filter(everywhere) {
+            list.push(' ');
+            list.push_str(name);
+        }
+        list
+    }
+}

@@ -1,0 +1,140 @@
+//! Why a command could not be carried out: who failed, whether the client can still be answered,
+//! and the one place where that becomes an answer.
+//!
+//! Handlers return [`Failure`]; `imap::session` calls [`Failure::answer`] once a command. A client
+//! thus gets exactly one tagged reply, or `* BYE`, or (its own leg gone, or cut inside a response)
+//! nothing at all.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+
+use ravenry_core::proto::imap::ParseError;
+use ravenry_core::proto::imap::encode::HasNul;
+
+/// Why a command could not be carried out.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The client's leg is gone or stalled past its deadline. There is nobody to answer.
+    Client(io::Error),
+    /// The client broke the protocol so that the session can't be in step again.
+    Fatal(&'static str),
+    /// The session is over, and the client has been told.
+    Ended(End),
+    /// A backend could not be reached, or was lost between two of its responses.
+    Backend(BackendFault),
+    /// A backend was lost inside a response whose beginning the client has already had.
+    Torn(BackendFault),
+    /// The command is wrong (tagged BAD).
+    Bad(Cow<'static, str>),
+    /// The command is refused: tagged NO, with a response code (RFC 5530).
+    No(&'static str, Cow<'static, str>),
+    /// A tagged NO whose code was built for this one answer (a referral).
+    Refer(String, String),
+}
+
+/// How a session ended, for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// LOGOUT.
+    Logout,
+    /// The client closed, vanished or stalled.
+    ClientGone,
+    /// No login in time.
+    LoginTimeout,
+    /// No command in time.
+    Autologout,
+    /// The client doesn't speak IMAP.
+    BadClient,
+    /// The server of the selected mailbox was lost.
+    BackendLost,
+    /// There is no complete mailbox list yet.
+    NoList,
+    /// This process is stopping.
+    Draining,
+}
+
+/// A backend that failed, and how.
+#[derive(Debug)]
+pub(crate) struct BackendFault {
+    /// The server's name as the mailbox list has it.
+    pub(crate) server: String,
+    /// For the log. The client is told the server's name and no more.
+    pub(crate) why: String,
+}
+
+/// What a failure means for the session.
+pub(crate) enum Answer {
+    /// A tagged reply (status, code and text, without tag and CRLF); the session goes on.
+    Tagged(String),
+    /// `* BYE` with this code and text; the session ends.
+    Bye(End, String),
+    /// The session ends without a word (any more).
+    Silence(End),
+}
+
+impl Failure {
+    pub(crate) fn bad(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::Bad(text.into())
+    }
+
+    pub(crate) fn coded(code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+        Self::No(code, text.into())
+    }
+
+    /// "Can't tell": what would decide the question is out of reach (RFC 5530 UNAVAILABLE).
+    pub(crate) fn unavailable(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::No("UNAVAILABLE", text.into())
+    }
+
+    /// What to tell the client. `selected` is the server of the selected mailbox: when that is the
+    /// one that failed, the client's view of the mailbox is lost and the session ends with BYE.
+    pub(crate) fn answer(&self, selected: Option<&str>) -> Answer {
+        match self {
+            Self::Client(_) => Answer::Silence(End::ClientGone),
+            Self::Torn(_) => Answer::Silence(End::BackendLost),
+            Self::Ended(end) => Answer::Silence(*end),
+            Self::Fatal(text) => Answer::Bye(End::BadClient, (*text).to_owned()),
+            Self::Backend(fault) if selected == Some(fault.server.as_str()) => Answer::Bye(
+                End::BackendLost,
+                format!(
+                    "[UNAVAILABLE] Lost the connection to server {} of the selected mailbox",
+                    fault.server
+                ),
+            ),
+            Self::Backend(fault) => Answer::Tagged(format!(
+                "NO [UNAVAILABLE] Server {} is unavailable to complete the operation",
+                fault.server
+            )),
+            Self::Bad(text) => Answer::Tagged(format!("BAD {text}")),
+            Self::No(code, text) => Answer::Tagged(format!("NO [{code}] {text}")),
+            Self::Refer(code, text) => Answer::Tagged(format!("NO [{code}] {text}")),
+        }
+    }
+
+    /// The backend to blame, if one is.
+    pub(crate) fn fault(&self) -> Option<&BackendFault> {
+        match self {
+            Self::Backend(fault) | Self::Torn(fault) => Some(fault),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for BackendFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.server, self.why)
+    }
+}
+
+impl From<ParseError> for Failure {
+    fn from(error: ParseError) -> Self {
+        Self::Bad(error.to_string().into())
+    }
+}
+
+impl From<HasNul> for Failure {
+    fn from(error: HasNul) -> Self {
+        Self::bad(error.to_string())
+    }
+}

@@ -1,0 +1,212 @@
+//! What the sessions of one shard share: settings, the list, the barrier, the authenticator, the
+//! capability cache, counters. Owned by the shard, so no locks.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::io;
+use std::net::ToSocketAddrs;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ravenry_core::auth::Authenticator;
+use ravenry_core::config::{self, Endpoint};
+use ravenry_core::mailboxes::{Groups, ListReader, Namespace, UserId};
+use ravenry_core::metrics::Recorder;
+use ravenry_core::rt::{self, Address, Pool, Stream};
+use ravenry_core::wire::imap::CommandLimits;
+use ravenry_mupdate::Barrier;
+
+use crate::capability::{BEFORE_LOGIN, CapabilityCache};
+use crate::failure::BackendFault;
+use crate::upstream::Upstream;
+
+/// What a frontend's shards are made from; each gets a clone.
+#[derive(Clone)]
+pub struct Parts {
+    /// The name in greetings.
+    pub servername: String,
+    /// Users whose identity the proxy account never takes.
+    pub admins: Vec<String>,
+    /// How clients see mailbox names.
+    pub namespace: Namespace,
+    /// The groups of ACLs.
+    pub groups: Arc<Groups>,
+    /// How to log in at backends.
+    pub upstream: config::Upstream,
+    /// Deadlines and sizes.
+    pub limits: config::Limits,
+    /// The mailbox list: to read, never to write.
+    pub list: ListReader,
+    /// "Am I up to date?"
+    pub barrier: Barrier,
+    /// Who may log in.
+    pub authenticator: Authenticator,
+    /// Where DNS is asked.
+    pub resolver: Pool,
+}
+
+/// What the sessions of a shard share.
+pub(crate) struct Frontend {
+    pub(crate) parts: Parts,
+    pub(crate) metrics: Recorder,
+    pub(crate) capabilities: CapabilityCache,
+    servers: RefCell<BTreeSet<Rc<str>>>,
+    shard: usize,
+    sessions: Cell<u64>,
+}
+
+impl Frontend {
+    pub(crate) fn new(parts: Parts, shard: usize, metrics: Recorder) -> Self {
+        Self {
+            parts,
+            metrics,
+            capabilities: CapabilityCache::default(),
+            servers: RefCell::default(),
+            shard,
+            sessions: Cell::new(0),
+        }
+    }
+
+    /// Whether there is a whole list to answer from.
+    pub(crate) fn list_is_complete(&self) -> bool {
+        self.parts.list.is_complete().unwrap_or_else(|error| {
+            tracing::error!("mailbox list: {error}");
+            false
+        })
+    }
+
+    pub(crate) fn greeting(&self) -> String {
+        let name = &self.parts.servername;
+        format!("* OK [CAPABILITY {BEFORE_LOGIN}] {name} Ravenry server ready")
+    }
+
+    /// A session's id: unique in this process, and known at a glance in the log.
+    pub(crate) fn session_id(&self) -> String {
+        let number = self.sessions.get() + 1;
+        self.sessions.set(number);
+        format!("{}-{}-{number}", std::process::id(), self.shard)
+    }
+
+    pub(crate) fn command_limits(&self) -> CommandLimits {
+        CommandLimits {
+            line_bytes_max: self.parts.limits.line_size,
+            command_bytes_max: self.parts.limits.command_size,
+            discard_bytes_max: DISCARD_BYTES_MAX,
+        }
+    }
+
+    pub(crate) fn is_admin(&self, user: &UserId) -> bool {
+        self.parts.admins.iter().any(|admin| admin == user.as_str())
+    }
+
+    /// The one copy of a server's name on this shard.
+    pub(crate) fn server(&self, name: &str) -> Rc<str> {
+        let mut servers = self.servers.borrow_mut();
+        if let Some(known) = servers.get(name) {
+            return Rc::clone(known);
+        }
+        let new: Rc<str> = name.into();
+        servers.insert(Rc::clone(&new));
+        new
+    }
+
+    /// Connects to a backend's IMAP port.
+    pub(crate) async fn connect(&self, server: &str) -> io::Result<Stream> {
+        let within = self.parts.limits.connect;
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "DNS has no address for it");
+        for address in self.resolve(server).await? {
+            match Stream::connect(&address, within).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn resolve(&self, server: &str) -> io::Result<Vec<Address>> {
+        let (host, port) = match self.parts.upstream.imap(server) {
+            Endpoint::Address(address) => return Ok(vec![address]),
+            Endpoint::Name { host, port } => (host, port),
+        };
+        let asked = self
+            .parts
+            .resolver
+            .run(move || (host.as_str(), port).to_socket_addrs());
+        let found = asked
+            .await
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(found?.map(Address::Tcp).collect())
+    }
+
+    /// Counts a session that begins.
+    pub(crate) fn session_begins(&self) {
+        self.metrics.sessions.add(1);
+        self.metrics.sessions_open.add(1);
+    }
+
+    /// Counts a session that has ended.
+    pub(crate) fn session_over(&self, bytes_in: u64, bytes_out: u64) {
+        self.metrics.sessions_open.sub(1);
+        self.metrics.client_bytes_in.add(bytes_in);
+        self.metrics.client_bytes_out.add(bytes_out);
+    }
+
+    /// Counts an attempt to reach a backend, and learns what it can do.
+    pub(crate) fn note_connect(&self, server: &Rc<str>, result: &Result<Upstream, BackendFault>) {
+        match result {
+            Ok(up) => {
+                self.metrics.upstream_connects.add(1);
+                self.capabilities.learn(server, &up.capabilities);
+            }
+            Err(_) => self.metrics.upstream_failures.add(1),
+        }
+    }
+
+    /// Asks every backend of the list what it can do, as the proxy itself; goes on doing so for
+    /// those that couldn't be asked and those that are new.
+    pub(crate) async fn probe_backends(self: Rc<Self>) {
+        loop {
+            if self.list_is_complete() {
+                self.probe_round().await;
+                self.capabilities.probes_are_over();
+                rt::sleep(PROBE_EVERY + rt::random::jitter(PROBE_EVERY)).await;
+            } else {
+                rt::sleep(LIST_LOOK).await;
+            }
+        }
+    }
+
+    async fn probe_round(self: &Rc<Self>) {
+        let servers = match self.parts.list.servers() {
+            Ok(servers) => servers,
+            Err(error) => return tracing::error!("mailbox list: {error}"),
+        };
+        let servers: Vec<Rc<str>> = servers.iter().map(|(name, _)| self.server(name)).collect();
+        self.capabilities.keep_only(&servers);
+        let (done, mut all_done) = rt::channel::channel::<()>(1);
+        for server in servers {
+            if self.capabilities.knows(&server) {
+                continue;
+            }
+            let (fe, done) = (Rc::clone(self), done.clone());
+            rt::spawn(async move {
+                let itself = fe.parts.upstream.authname.clone();
+                if let Err(fault) = Upstream::open(&fe, &server, itself.as_bytes()).await {
+                    tracing::warn!("can't ask backend {fault}");
+                }
+                drop(done);
+            });
+        }
+        drop(done);
+        // Ends when the last probe has dropped its sender.
+        while all_done.recv().await.is_some() {}
+    }
+}
+
+/// How often backends that nobody could ask are asked again.
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// How often the probes look whether there is a list at all.
+const LIST_LOOK: Duration = Duration::from_millis(50);
+/// What is read and dropped of one bad command before the connection is given up.
+const DISCARD_BYTES_MAX: u64 = 64 * 1024 * 1024;

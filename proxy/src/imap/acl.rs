@@ -1,0 +1,146 @@
+//! ACL commands (RFC 4314). What only reads is answered from the list; SETACL and DELETEACL are
+//! done by the mailbox's backend and settled like every change of the list.
+
+use ravenry_core::mailboxes::{Acl, Name, Rights, State, UserId};
+use ravenry_core::proto::imap::{Command, Verb, encode};
+
+use super::mailbox::{change, request};
+use super::session::Session;
+use crate::failure::Failure;
+
+/// MYRIGHTS mailbox.
+pub(crate) async fn myrights(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
+    let mut args = command.args;
+    args.sp()?;
+    let name = session.internal(&args.astring()?)?;
+    args.end()?;
+    let (_, rights) = rights(session, &name).await?;
+    if !rights.may_know() {
+        return Err(nonexistent());
+    }
+    let mut line = b"* MYRIGHTS ".to_vec();
+    encode::astring(&mut line, &session.external(&name))?;
+    line.extend_from_slice(format!(" {rights}\r\n").as_bytes());
+    finish(session, command, &line)
+}
+
+/// GETACL mailbox.
+pub(crate) async fn getacl(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
+    let mut args = command.args;
+    args.sp()?;
+    let name = session.internal(&args.astring()?)?;
+    args.end()?;
+    let acl = administered(session, &name).await?;
+    let mut line = b"* ACL ".to_vec();
+    encode::astring(&mut line, &session.external(&name))?;
+    for (identifier, rights) in acl.entries() {
+        line.push(b' ');
+        encode::astring(&mut line, identifier)?;
+        line.push(b' ');
+        encode::astring(&mut line, rights)?;
+    }
+    line.extend_from_slice(b"\r\n");
+    finish(session, command, &line)
+}
+
+/// LISTRIGHTS mailbox identifier.
+pub(crate) async fn listrights(
+    session: &mut Session,
+    command: &Command<'_>,
+) -> Result<(), Failure> {
+    let mut args = command.args;
+    args.sp()?;
+    let name = session.internal(&args.astring()?)?;
+    args.sp()?;
+    let identifier = args.astring()?.into_owned();
+    args.end()?;
+    administered(session, &name).await?;
+    let mut line = b"* LISTRIGHTS ".to_vec();
+    encode::astring(&mut line, &session.external(&name))?;
+    line.push(b' ');
+    encode::astring(&mut line, &identifier)?;
+    line.extend_from_slice(grantable(&name, &identifier).as_bytes());
+    line.extend_from_slice(b"\r\n");
+    finish(session, command, &line)
+}
+
+/// The rights that an identifier always has on a mailbox, and those that can be granted to it one
+/// by one (RFC 4314 section 3.7). Anyone may post to a user's inbox.
+fn grantable(name: &Name, identifier: &[u8]) -> String {
+    let owner = UserId::parse(identifier).is_ok_and(|user| name.is_owned_by(&user));
+    let always = match (owner, name.is_inbox()) {
+        (true, _) => Rights::OWNER,
+        (false, true) => Rights::POST,
+        (false, false) => Rights::NONE,
+    };
+    let always = always.to_string();
+    let mut answer = if always.is_empty() {
+        " \"\"".to_owned()
+    } else {
+        format!(" {always}")
+    };
+    for right in "lrswipkxtecdan0123456789"
+        .chars()
+        .filter(|right| !always.contains(*right))
+    {
+        answer.push(' ');
+        answer.push(right);
+    }
+    answer
+}
+
+/// SETACL mailbox identifier rights, DELETEACL mailbox identifier.
+pub(crate) async fn change_acl(
+    session: &mut Session,
+    command: &Command<'_>,
+) -> Result<(), Failure> {
+    let mut args = command.args;
+    args.sp()?;
+    let mut strings = vec![args.astring()?];
+    let more = if command.verb == Verb::SetAcl { 2 } else { 1 };
+    for _ in 0..more {
+        args.sp()?;
+        strings.push(args.astring()?);
+    }
+    args.end()?;
+    let name = session.internal(&strings[0])?;
+    let server = session.server_of(&name).await?;
+    let index = session.upstream(&server, &name).await?;
+    let strings: Vec<&[u8]> = strings.iter().map(|string| &**string).collect();
+    let request = request(&session.upstreams[index], command, &strings, b"")?;
+    change(session, index, &request, command.tag, None).await
+}
+
+/// A mailbox's ACL, and what the user may do there.
+async fn rights(session: &mut Session, name: &Name) -> Result<(Acl, Rights), Failure> {
+    session.server_of(name).await?;
+    let entry = session
+        .entry(name)?
+        .filter(|entry| entry.state == State::Active);
+    // A mailbox that only this session knows of yet has no ACL that could be told.
+    let entry = entry.ok_or_else(|| Failure::unavailable("The mailbox isn't in the list yet"))?;
+    let rights = entry.acl.rights_on(name, session.logged_in()?);
+    Ok((entry.acl, rights))
+}
+
+/// The ACL of a mailbox that the user may administer.
+async fn administered(session: &mut Session, name: &Name) -> Result<Acl, Failure> {
+    let (acl, rights) = rights(session, name).await?;
+    if rights.contains(Rights::ADMINISTER) {
+        Ok(acl)
+    } else if rights.may_know() {
+        Err(Failure::coded("NOPERM", "Permission denied"))
+    } else {
+        Err(nonexistent())
+    }
+}
+
+fn nonexistent() -> Failure {
+    Failure::coded("NONEXISTENT", "Mailbox does not exist")
+}
+
+fn finish(session: &mut Session, command: &Command<'_>, line: &[u8]) -> Result<(), Failure> {
+    session.client.push(line);
+    session.client.push_tagged(command.tag, "OK Completed");
+    Ok(())
+}

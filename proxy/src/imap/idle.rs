@@ -1,0 +1,60 @@
+//! IDLE (RFC 2177): the backend's own, passed through. Without a selected mailbox there is nothing
+//! to tell, and the frontend only waits for DONE.
+
+use ravenry_core::proto::imap::Command;
+
+use super::relay::{self, Relayed};
+use super::session::Session;
+use crate::failure::Failure;
+
+/// Idles until the client says DONE. What the backend says meanwhile is passed on as it always is
+/// while a session waits.
+pub(crate) async fn idle(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
+    command.no_args()?;
+    match session.selected_index() {
+        None => session.client.push_line("+ idling"),
+        Some(index) => {
+            if let Some(refusal) = begin(session, index, command).await? {
+                session.client.push(&refusal);
+                return Ok(());
+            }
+        }
+    }
+    let line = session.line().await?;
+    let reply = match session.selected_index() {
+        None => [command.tag, b" OK Completed\r\n"].concat(),
+        Some(index) => {
+            let (client, up) = (&mut session.client, &mut session.upstreams[index]);
+            up.write(b"DONE\r\n").await.map_err(Failure::Backend)?;
+            relay::relay_to_end(client, up, command.tag).await?
+        }
+    };
+    if !line.eq_ignore_ascii_case(b"DONE") {
+        return Err(Failure::bad("Invalid Idle continuation, DONE was expected"));
+    }
+    session.client.push(&reply);
+    Ok(())
+}
+
+/// Starts the backend's IDLE and passes its continuation request on; or gives its refusal.
+async fn begin(
+    session: &mut Session,
+    index: usize,
+    command: &Command<'_>,
+) -> Result<Option<Vec<u8>>, Failure> {
+    let (client, up) = (&mut session.client, &mut session.upstreams[index]);
+    if !up.capabilities.has("IDLE") {
+        return Err(Failure::coded(
+            "CANNOT",
+            "The server of this mailbox has no IDLE",
+        ));
+    }
+    up.write(command.raw).await.map_err(Failure::Backend)?;
+    match relay::relay(client, up, command.tag).await? {
+        Relayed::Tagged(refusal) => Ok(Some(refusal)),
+        Relayed::Continuation(line) => {
+            client.push(&line);
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! IMAP at the frontend: a session, and a file for each family of commands.
+
+mod acl;
+mod append;
+mod basic;
+mod client;
+mod dispatch;
+mod idle;
+mod list;
+mod login;
+mod mailbox;
+mod relay;
+mod route;
+mod select;
+mod selected;
+mod session;
+mod subscribe;
+mod upstreams;
+
+pub(crate) use session::serve;
+
+/// Whether a response is the tagged reply to the command with this tag.
+fn is_tagged(response: &[u8], tag: &[u8]) -> bool {
+    response
+        .strip_prefix(tag)
+        .is_some_and(|rest| rest.first() == Some(&b' '))
+}
+
+/// Whether a tagged reply says OK.
+fn is_ok(reply: &[u8]) -> bool {
+    let word = reply.split(|byte| *byte == b' ').nth(1);
+    word.is_some_and(|word| word.trim_ascii_end().eq_ignore_ascii_case(b"OK"))
+}

@@ -1,0 +1,134 @@
+//! Subscriptions: LSUB, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 section 6.3), at the inbox's backend.
+//!
+//! That backend may have subscriptions to mailboxes that live elsewhere. So each name of its LSUB
+//! is checked against the list: names that aren't active go, and a \Noselect that only says "not
+//! here" is taken off. Where that backend is down the answer is NO, never an empty list.
+
+use ravenry_core::mailboxes::{Name, State};
+use ravenry_core::proto::imap::{self, Command, List, encode};
+
+use super::mailbox::request;
+use super::session::Session;
+use super::{is_tagged, upstreams};
+use crate::failure::Failure;
+use crate::upstream::{is_bye, printable};
+
+/// LSUB reference pattern.
+pub(crate) async fn lsub(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
+    let mut args = command.args;
+    args.sp()?;
+    let reference = args.astring()?.into_owned();
+    args.sp()?;
+    let pattern = args.list_mailbox()?.into_owned();
+    args.end()?;
+    let (inbox, server) = session.inbox_server().await?;
+    let index = session.upstream(&server, &inbox).await?;
+    let request = request(
+        &session.upstreams[index],
+        command,
+        &[&reference, &pattern],
+        b"",
+    )?;
+    let (client, up) = (&mut session.client, &mut session.upstreams[index]);
+    if let Some(refusal) = upstreams::send(client, up, &request, command.tag).await? {
+        session.client.push(&refusal);
+        return Ok(());
+    }
+    loop {
+        let response = session.upstreams[index]
+            .response()
+            .await
+            .map_err(Failure::Backend)?;
+        if is_tagged(&response, command.tag) {
+            session.client.push(&response);
+            return Ok(());
+        }
+        if response.starts_with(b"+") || is_bye(&response) {
+            let fault =
+                session.upstreams[index].fault(format_args!("said {}", printable(&response)));
+            return Err(Failure::Backend(fault));
+        }
+        match imap::list(response.strip_suffix(b"\r\n").unwrap_or(&response)) {
+            Ok(subscribed) => tell(session, &server, &subscribed)?,
+            // Whatever else it says unasked is news of the selected mailbox, or of no interest.
+            Err(_) if session.selected.as_ref() == Some(&server) => session.client.push(&response),
+            Err(_) => {}
+        }
+        session.client.flush_if_large().await?;
+    }
+}
+
+/// Passes one LSUB response on, as the list sees it.
+fn tell(session: &mut Session, inbox_server: &str, given: &List<'_>) -> Result<(), Failure> {
+    let Ok(name) = session.internal(&given.mailbox) else {
+        return Ok(());
+    };
+    let noselect = given.has("\\Noselect");
+    let active = session
+        .entry(&name)?
+        .filter(|entry| entry.state == State::Active);
+    let keep_noselect = match active {
+        // A server that doesn't have the mailbox can't know better.
+        Some(entry) => entry.location.server == inbox_server,
+        None if noselect && is_parent(session, &name)? => true,
+        None => return Ok(()),
+    };
+    let mut attributes: Vec<&[u8]> = given.attributes().collect();
+    if !keep_noselect {
+        attributes.retain(|word| !word.eq_ignore_ascii_case(b"\\Noselect"));
+    }
+    let delimiter = char::from(session.fe.parts.namespace.delimiter());
+    let mut line = b"* LSUB (".to_vec();
+    line.extend_from_slice(&attributes.join(&b' '));
+    line.extend_from_slice(format!(") \"{delimiter}\" ").as_bytes());
+    encode::astring(&mut line, &given.mailbox)?;
+    line.extend_from_slice(b"\r\n");
+    session.client.push(&line);
+    Ok(())
+}
+
+/// Whether something active lies below a name (RFC 3501 section 6.3.9: with `%`, LSUB gives the
+/// parents of what is subscribed, as \Noselect).
+fn is_parent(session: &Session, name: &Name) -> Result<bool, Failure> {
+    let identity = session.logged_in()?;
+    let found = session.fe.parts.list.has_children(identity, session.fe.parts.namespace, name);
+    found.map_err(|error| session.unreadable(&error))
+}
+
+/// SUBSCRIBE mailbox: it has to exist in the murder; the inbox's backend keeps the name.
+pub(crate) async fn subscribe(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
+    let given = name_argument(command)?;
+    let name = session.internal(&given)?;
+    session.server_of(&name).await?;
+    at_inbox(session, command, &given).await
+}
+
+/// UNSUBSCRIBE mailbox: also of a name that is gone.
+pub(crate) async fn unsubscribe(
+    session: &mut Session,
+    command: &Command<'_>,
+) -> Result<(), Failure> {
+    let given = name_argument(command)?;
+    at_inbox(session, command, &given).await
+}
+
+fn name_argument(command: &Command<'_>) -> Result<Vec<u8>, Failure> {
+    let mut args = command.args;
+    args.sp()?;
+    let given = args.astring()?.into_owned();
+    args.end()?;
+    Ok(given)
+}
+
+async fn at_inbox(
+    session: &mut Session,
+    command: &Command<'_>,
+    given: &[u8],
+) -> Result<(), Failure> {
+    let (inbox, server) = session.inbox_server().await?;
+    let index = session.upstream(&server, &inbox).await?;
+    let request = request(&session.upstreams[index], command, &[given], b"")?;
+    let reply = session.forward(index, &request, command.tag).await?;
+    session.client.push(&reply);
+    Ok(())
+}

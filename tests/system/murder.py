@@ -1,0 +1,203 @@
+"""What a system test runs on: a real Cyrus murder, and our frontends before it, as processes of their own.
+
+`Murder` drives tests/testbed/cyrus-murder; `Frontend` is one `ravenry serve`, checked when it stops: still
+alive, no panic in its log, no descriptor leaked, and gone within its grace after SIGTERM.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from imap_client import Broken, Conversation
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "tests/testbed/cyrus-murder"
+BINARY = Path(os.environ.get("RAVENRY_BIN") or ROOT / "target/debug/ravenry")
+IMAP, MUPDATE = 1143, 3905
+HOSTS = {"mupdate": 11, "backend1": 12, "backend2": 13, "frontend": 14}
+DOMAIN = "murder.test"
+
+
+def poll(what, seconds, condition):
+    """Waits until `condition()` holds and gives its value; says what it waited for otherwise."""
+    until = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < until, f"waited {seconds} s for {what}"
+        time.sleep(0.02)
+    return value
+
+
+def free_net(first):
+    """A 127.x.y that no other testbed of this machine uses."""
+    for n in range(200):
+        net = f"127.{70 + n // 100}.{(first + n) % 250}"
+        with socket.socket() as probe:
+            try:
+                probe.bind((f"{net}.11", MUPDATE))
+                return net
+            except OSError:
+                continue
+    raise RuntimeError("no free loopback network for the testbed")
+
+
+class Murder:
+    """Debian's Cyrus: master, two backends, and a Cyrus frontend as the oracle."""
+
+    def __init__(self, *options, nodes="mupdate,backend1,backend2,frontend", directory=None):
+        self.directory = Path(directory or tempfile.mkdtemp(prefix="ravenry-test-"))
+        self.directory.chmod(0o755)
+        self.net = free_net(os.getpid())
+        self.environment = dict(os.environ, TESTBED_DIR=str(self.directory / "cyrus"), TESTBED_NET=self.net)
+        self.run("up", "--nodes", nodes, *options)
+
+    def run(self, *arguments):
+        done = subprocess.run([SCRIPT, *arguments], env=self.environment, text=True, timeout=120,
+                              stdin=subprocess.DEVNULL, capture_output=True)
+        if done.returncode:
+            raise RuntimeError(f"cyrus-murder {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def up(self, node):
+        self.run("up", "--nodes", node)
+
+    def down(self, node):
+        self.run("down", "--nodes", node)
+
+    def address(self, node):
+        return f"{self.net}.{HOSTS[node]}", MUPDATE if node == "mupdate" else IMAP
+
+    def syslog(self):
+        return self.directory / "cyrus/syslog"
+
+    def close(self):
+        try:
+            self.run("down", "--wipe")
+        finally:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+CONFIG = """\
+servername = "{name}.{domain}"
+state_dir = "state"
+shards = 2
+admins = ["cyrus"]
+{top}
+[auth]
+{auth}
+
+[proxy]
+imap = ["{host}:{port}"]
+
+[proxy.upstream]
+authname = "mailproxy"
+password = "proxypw"
+ports = {{ imap = {port} }}
+hosts = {{ "backend1.{domain}" = "{net}.12", "backend2.{domain}" = "{net}.13" }}
+
+[mupdate.client]
+server = "{net}.11:{mupdate}"
+authname = "{account}"
+password = "mupdatepw"
+"""
+
+
+class Frontend:
+    """One `ravenry serve` with a directory, an address and a log of its own."""
+
+    binary = BINARY
+
+    def __init__(self, murder, users, last=42, top="", auth='passwd_file = "users"', account="frontend2", **replace):
+        self.name = f"frontend{last - 40}"
+        self.address = (f"{murder.net}.{last}", IMAP)
+        self.directory = murder.directory / self.name
+        self.directory.mkdir()
+        (self.directory / "users").write_text("".join(f"{line}\n" for line in users))
+        (self.directory / "users").chmod(0o600)
+        self.config = self.directory / "ravenry.toml"
+        values = dict(name=self.name, domain=DOMAIN, top=top, auth=auth, host=self.address[0], port=IMAP,
+                      net=murder.net, mupdate=MUPDATE, account=account)
+        self.config.write_text(CONFIG.format(**{**values, **replace}))
+        self.log = self.directory / "log"
+        self.process = None
+        self.idle = None
+
+    def start(self, ready=True):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([BINARY, "serve", "--config", self.config], cwd=self.directory,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        poll(f"{self.name} to listen", 20, lambda: self.greets() is not None)
+        if ready:
+            poll(f"{self.name} to have the list", 20, lambda: self.greets() == b"OK")
+            self.idle = self.descriptors()
+        return self
+
+    def greets(self):
+        """The first word of its greeting, if it has one."""
+        assert self.process.poll() is None, f"{self.name} ended: {self.log.read_text()[-2000:]}"
+        try:
+            with Conversation(self.address, deadline=5) as conversation:
+                return conversation.greeting.word
+        except (OSError, Broken):
+            return None
+
+    def descriptors(self):
+        """How many descriptors it has open, its pool of pipes left out."""
+        count, folder = 0, f"/proc/{self.process.pid}/fd"
+        for entry in os.listdir(folder):
+            try:
+                count += not os.readlink(f"{folder}/{entry}").startswith("pipe:")
+            except FileNotFoundError:
+                pass
+        return count
+
+    def ctl(self, command):
+        done = subprocess.run([BINARY, "ctl", command, "--config", self.config], cwd=self.directory,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0, f"ravenry ctl {command}: {done.stderr}"
+        return done.stdout
+
+    def stat(self, name):
+        """A counter of `ravenry ctl stats`, by its name and labels."""
+        found = re.findall(rf"^\w*{re.escape(name)}\s+(\d+)$", self.ctl("stats"), re.M)
+        assert found, f"no {name} in ctl stats"
+        return sum(map(int, found))
+
+    def stop(self):
+        """SIGTERM, and the checks that hold for every frontend."""
+        if not self.process or self.process.returncode is not None:
+            return
+        assert self.process.poll() is None, f"{self.name} died: {self.log.read_text()[-2000:]}"
+        leak = self.leaked()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} does not end on SIGTERM") from None
+        assert not leak, leak
+        assert code == 0, f"{self.name} ended with {code}"
+        self.check_log()
+
+    def leaked(self):
+        if self.idle is None:
+            return None
+        try:
+            poll("descriptors", 10, lambda: self.descriptors() <= self.idle)
+        except AssertionError:
+            return f"{self.name}: {self.descriptors()} descriptors are open, {self.idle} were at idle"
+        return None
+
+    def check_log(self):
+        lines = [line for line in self.log.read_text(errors="replace").splitlines() if "panic" in line]
+        assert not lines, f"{self.name} panicked: {lines[0]}"
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()

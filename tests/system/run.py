@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""The system tests: Ravenry before a real Cyrus murder.
+
+usage: run.py [--only TEXT] [--list] [--jobs N] [--frontend cyrus] [--logs DIR]
+
+A test is a function `test_NAME(world)` in a file `test_*.py` beside this one. Each job has a world of its
+own (a murder, and our frontend before it) and takes the next test when it is free. The last line is
+`N passed, N failed, N skipped`; what failed has its log under --logs (default target/system-tests).
+`--frontend cyrus` runs the same tests through Cyrus' own frontend: the oracle of what they expect.
+"""
+
+import argparse
+import importlib
+import inspect
+import queue
+import shutil
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import marks
+from murder import BINARY, ROOT
+from world import World
+
+COLOUR = {"ok": "32", "FAIL": "31", "SKIP": "33"} if sys.stdout.isatty() else {}
+
+
+def tests(only):
+    """Every test, in the order of the files and of their lines."""
+    found = []
+    for file in sorted(Path(__file__).parent.glob("test_*.py")):
+        module = importlib.import_module(file.stem)
+        for name, test in inspect.getmembers(module, inspect.isfunction):
+            if name.startswith("test_") and test.__module__ == file.stem:
+                found.append((name.removeprefix("test_"), test))
+    found.sort(key=lambda item: inspect.getsourcefile(item[1]) + f"{item[1].__code__.co_firstlineno:06}")
+    return [(name, test) for name, test in found if not only or any(part in name for part in only)]
+
+
+class Report:
+    """Counts and prints results; keeps the logs of what failed."""
+
+    def __init__(self, logs):
+        self.logs, self.lock = logs, threading.Lock()
+        self.count = {"ok": 0, "FAIL": 0, "SKIP": 0}
+        self.failed, self.skipped = [], []
+
+    def result(self, word, name, seconds, note=""):
+        with self.lock:
+            self.count[word] += 1
+            shown = f"\033[{COLOUR[word]}m{word:4}\033[0m" if word in COLOUR else f"{word:4}"
+            print(f"{shown} {name} ({seconds:.1f} s){': ' + note if note else ''}", flush=True)
+            if word == "SKIP":
+                self.skipped.append(f"{name}: {note}")
+
+    def failure(self, name, seconds, error, logs):
+        """`logs`: pairs of a file and the offset where this test began."""
+        path = self.logs / f"{name}.log"
+        with open(path, "w", errors="replace") as out:
+            traceback.print_exception(error, file=out)
+            for file, start in logs:
+                if file.exists():
+                    with open(file, "rb") as log:
+                        log.seek(start)
+                        out.write(f"\n--- {file.parent.name}/{file.name}\n{log.read().decode(errors='replace')}")
+        self.failed.append(f"{name}: {path}")
+        self.result("FAIL", name, seconds, str(error).split("\n")[0][:300] or type(error).__name__)
+
+    def close(self):
+        for title, names in (("skipped", self.skipped), ("failed, with the log of each", self.failed)):
+            if names:
+                print(f"{title}:")
+                for line in names:
+                    print(f"  {line}")
+        print(f"{self.count['ok']} passed, {self.count['FAIL']} failed, {self.count['SKIP']} skipped", flush=True)
+        return 1 if self.count["FAIL"] else 0
+
+
+def logs_of(world):
+    files = [world.murder.syslog()] + ([world.frontend.log] if world.frontend else [])
+    return [(file, file.stat().st_size if file.exists() else 0) for file in files]
+
+
+def run_test(world, name, test, report):
+    start, logs = time.monotonic(), logs_of(world)
+    try:
+        marks.check(test, world)
+        try:
+            test(world)
+        except BaseException:
+            logs += [(frontend.log, 0) for frontend in world.extra]
+            raise
+        finally:
+            world.end_of_test()
+    except marks.Skip as why:
+        report.result("SKIP", name, time.monotonic() - start, str(why))
+    except Exception as error:  # a test may fail in any way
+        report.failure(name, time.monotonic() - start, error, logs)
+        world.revive()
+    else:
+        report.result("ok", name, time.monotonic() - start)
+
+
+def work(todo, frontend, report):
+    """One job: a world, tests until none is left, and the end of the world as a test of its own."""
+    start = time.monotonic()
+    try:
+        world = World(frontend)
+    except Exception as error:
+        report.failure("world_comes_up", time.monotonic() - start, error, [])
+        return
+    try:
+        while True:
+            name, test = todo.get_nowait()
+            run_test(world, name, test, report)
+    except queue.Empty:
+        pass
+    start, logs = time.monotonic(), logs_of(world)
+    name = f"frontend_is_well_at_the_end_{threading.current_thread().name}"
+    try:
+        world.finish()
+    except Exception as error:
+        report.failure(name, time.monotonic() - start, error, logs)
+    else:
+        if world.frontend:
+            report.result("ok", name, time.monotonic() - start)
+    finally:
+        world.close()
+
+
+def main():
+    usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage.add_argument("--only", action="append", metavar="TEXT", help="tests whose name has TEXT in it (repeatable)")
+    usage.add_argument("--list", action="store_true", help="name the tests and run none")
+    usage.add_argument("--jobs", type=int, default=2, metavar="N", help="worlds side by side (default 2)")
+    usage.add_argument("--frontend", choices=["ravenry", "cyrus"], default="ravenry")
+    usage.add_argument("--logs", type=Path, default=ROOT / "target/system-tests", metavar="DIR")
+    options = usage.parse_args()
+    chosen = tests(options.only)
+    if options.list:
+        print("\n".join(name for name, _ in chosen))
+        return 0
+    if options.frontend == "ravenry" and not BINARY.exists():
+        sys.exit(f"{BINARY} isn't there: cargo build")
+    shutil.rmtree(options.logs, ignore_errors=True)
+    options.logs.mkdir(parents=True)
+    todo = queue.Queue()
+    for item in chosen:
+        todo.put(item)
+    report = Report(options.logs)
+    jobs = [threading.Thread(target=work, name=str(n), args=(todo, options.frontend, report))
+            for n in range(min(options.jobs, len(chosen)))]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    return report.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

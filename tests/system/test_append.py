@@ -1,0 +1,165 @@
+"""APPEND in all its forms, to mailboxes of both backends, and refused without losing step."""
+
+import imaplib
+import time
+
+from imap_client import Literal, message, quoted
+from marks import ours
+
+
+def two(world):
+    """A session, and a mailbox of each backend."""
+    user = world.user("backend1")
+    return world.client(user), "INBOX", world.shared("backend2")
+
+
+def items(session, number, what="FLAGS INTERNALDATE"):
+    return session.command(f"FETCH {number} ({what})").ok().of("FETCH")[0].raw
+
+
+def date(session, number):
+    return time.mktime(imaplib.Internaldate2tuple(items(session, number)))
+
+
+def test_append_with_each_literal(world):
+    session, *boxes = two(world)
+    for box in boxes:
+        for plus in (False, True):
+            assert session.append(box, message("plain"), plus=plus).ok().code.startswith("APPENDUID ")
+            session.append(box, message("flags"), flags="(\\Seen \\Draft $Label)", plus=plus).ok()
+            session.command("APPEND ", box, ' (\\Flagged) " 7-Feb-2021 12:34:56 +0100" ',
+                            Literal(message("dated"), plus)).ok()
+            session.command("APPEND ", box, ' "17-Feb-2021 12:34:56 +0100" ', Literal(message("date"), plus)).ok()
+        assert session.exists(session.select(box).ok()) == 8
+        assert session.body(1) == message("plain")
+        assert b"\\Seen" in items(session, 2) and b"$Label" in items(session, 2)
+        assert b"\\Flagged" in items(session, 3) and b"$Label" not in items(session, 3)
+        assert date(session, 8) - date(session, 3) == 10 * 86400
+    session.in_step()
+
+
+def test_append_to_a_name_given_as_literal(world):
+    session, *boxes = two(world)
+    for box in boxes:
+        for plus in (False, True):
+            for message_plus in (False, True):
+                session.command("APPEND ", Literal(box.encode(), plus), " (\\Seen) ",
+                                Literal(message("x"), message_plus)).ok()
+        assert session.exists(session.select(box).ok()) == 4
+    session.in_step()
+
+
+def test_multiappend(world):
+    session, *boxes = two(world)
+    for box in boxes:
+        for plus in (False, True):
+            answer = session.command("APPEND ", box, " (\\Seen) ", Literal(message("m1"), plus),
+                                     ' " 7-Feb-2021 12:34:56 +0100" ', Literal(message("m2"), plus),
+                                     " (\\Flagged) ", Literal(message("m3"), plus))
+            answer.ok()
+        assert session.exists(session.select(box).ok()) == 6
+        assert session.body(6) == message("m3")
+        assert b"\\Flagged" in items(session, 6)
+    session.in_step()
+
+
+def test_append_to_the_selected_mailbox_shows_it(world):
+    session, inbox, box = two(world)
+    session.select(inbox).ok()
+    answer = session.append(inbox, message("one")).ok()
+    news = answer.of("EXISTS") + session.command("NOOP").ok().of("EXISTS")
+    assert news[-1].text == b"1 EXISTS"
+    session.append(box, message("other")).ok()
+    assert not session.command("NOOP").ok().of("EXISTS")
+    assert session.body(1) == message("one")
+
+
+def test_append_to_a_missing_mailbox(world):
+    session, *_ = two(world)
+    for box in ("INBOX.nosuch", "nosuch", quoted("no such")):
+        for plus in (False, True):
+            code = "TRYCREATE" if not world.oracle_only else None
+            session.command("APPEND ", box, " ", Literal(message("lost"), plus)).no(code)
+            session.command("APPEND ", box, " (\\Seen) ", Literal(message("lost", 200_000), plus)).no(code)
+            session.in_step()
+    session.command("APPEND nosuch ", Literal(message("m1"), True), " (\\Seen) ", Literal(message("m2"), True)).no()
+    session.append("INBOX", message("kept")).ok()
+    session.in_step()
+
+
+@ours
+def test_append_refused_by_the_backend(world):
+    """The backend's own NO and BAD, with the message drained. (Cyrus' frontend answers twice.)"""
+    user = world.user("backend1")
+    session = world.client(user)
+    readonly = world.shared("backend2", rights="lrs")
+    for plus in (False, True):
+        session.append(readonly, message("no"), plus=plus).no()
+        session.append(readonly, message("no", 300_000), plus=plus).no()
+        session.in_step()
+        session.command('APPEND INBOX "not a date" ', Literal(message("x"), plus)).bad()
+        session.command("APPEND INBOX (\\Nosuch) ", Literal(message("x"), plus)).must("BAD", "NO", "OK")
+        session.in_step()
+
+
+def test_append_with_wrong_arguments(world):
+    session, *_ = two(world)
+    session.command("APPEND").bad()
+    session.command("APPEND INBOX").bad()
+    session.command("APPEND INBOX ").bad()
+    session.command("APPEND INBOX (\\Seen)").must("BAD", "NO")
+    session.in_step()
+
+
+@ours
+def test_append_garbage_after_the_message(world):
+    """Cyrus' frontend closes; a session that stays has to stay in step."""
+    session, *_ = two(world)
+    session.command("APPEND INBOX ", Literal(message("x"), plus=True), "garbage").must("BAD", "NO")
+    session.command("APPEND INBOX ", Literal(message("x")), " garbage").must("BAD", "NO")
+    session.in_step()
+    session.append("INBOX", message("good")).ok()
+    session.in_step()
+
+
+def test_append_literal8(world):
+    session, inbox, _ = two(world)
+    if "BINARY" not in session.capabilities():
+        session.command("APPEND INBOX ~{3}").must("BAD", "NO")
+        return
+    tag = session.start("APPEND INBOX ~{%d+}\r\n" % len(message("bin")), message("bin"))
+    session.finish(tag).ok()
+    session.select(inbox).ok()
+    assert session.body(1) == message("bin")
+    session.in_step()
+
+
+def test_append_of_nothing_and_of_odd_sizes(world):
+    session, *boxes = two(world)
+    session.append("INBOX", b"").must("NO", "OK")
+    session.in_step()
+    for box in boxes:
+        sizes = [65_535, 65_536, 65_537, 131_072, 200_001]
+        for size in sizes:
+            # exactly this size: the edges of what is spliced
+            data = message("edge", size - 300)
+            data += b"y" * (size - len(data) - 2) + b"\r\n"
+            session.append(box, data, plus=size % 2 == 0).ok()
+        first = session.exists(session.select(box).ok()) - len(sizes) + 1
+        for n, size in enumerate(sizes):
+            assert len(session.body(first + n)) == size
+    session.in_step()
+
+
+@ours
+def test_append_cut_off_by_the_client(world):
+    """A client that goes away within its message leaves nothing behind."""
+    user, box = world.user("backend1"), world.shared("backend2")
+    for size in (1000, 1_000_000):
+        session = world.client(user)
+        session.send(b"a APPEND %s {%d+}\r\n" % (box.encode(), size) + message("half", size // 2))
+        session.close()
+    session = world.client(user)
+    assert session.exists(session.select(box).ok()) == 0
+    session.append(box, message("whole")).ok()
+    session.in_step()
