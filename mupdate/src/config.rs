@@ -27,7 +27,25 @@ pub struct FollowerConfig {
     pub backoff_max: Duration,
 }
 
+/// What a wait may be at least and at most: less would be a busy loop, more no answer at all.
+pub(crate) const WAIT: (Duration, Duration) =
+    (Duration::from_millis(10), Duration::from_secs(24 * 3600));
+
 impl FollowerConfig {
+    /// Waits that make sense, whatever was asked for.
+    pub(crate) fn sensible(mut self) -> Self {
+        for wait in [
+            &mut self.noop_every,
+            &mut self.connect_within,
+            &mut self.answer_within,
+            &mut self.backoff_min,
+            &mut self.backoff_max,
+        ] {
+            *wait = (*wait).clamp(WAIT.0, WAIT.1);
+        }
+        self
+    }
+
     /// The defaults. A Cyrus master holds one lock while it sends its list to anybody, seconds
     /// for a million names: `answer_within` has to be well above that.
     pub fn new(server: Master, authname: String, password: Secret) -> Self {

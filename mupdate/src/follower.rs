@@ -27,7 +27,7 @@ use crate::status::{AwayReason, FollowerState, Published};
 
 /// What is read at once.
 const READ_BYTES_MAX: usize = 64 * 1024;
-/// Changes in one transaction: some ten milliseconds of the mupdate core.
+/// Changes in one transaction: some milliseconds of the mupdate core.
 const BATCH_COUNT_MAX: usize = 1000;
 /// … and their bytes, for lists with very long ACLs.
 const BATCH_BYTES_MAX: usize = 1024 * 1024;
@@ -61,6 +61,7 @@ pub fn follower(
     writer: ListWriter,
     reader: ListReader,
 ) -> (Follower, Barrier) {
+    let config = config.sensible();
     // If the list can't be read, the first sync will say so.
     let sequence = reader.sequence().unwrap_or_default();
     let published = Arc::new(Published::new(reader.count().unwrap_or_default(), sequence));

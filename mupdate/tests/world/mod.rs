@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ravenry_core::mailboxes::{ListFile, ListReader, Name};
 use ravenry_core::proto::sasl::Secret;
-use ravenry_core::rt::{self, Address, Listener, ShardConfig, Stream};
+use ravenry_core::rt::{self, Listener, ShardConfig, Stream};
 use ravenry_mupdate::{Barrier, Follower, FollowerConfig, FollowerState, Master, follower};
 
 pub(crate) const BANNER: &str = "* AUTH \"PLAIN\" \"LOGIN\"\r\n* COMPRESS \"DEFLATE\"\r\n* PARTIAL-UPDATE\r\n\
@@ -171,7 +171,7 @@ async fn serve(lines: &mut Lines<'_>, known: &Known) {
 }
 
 /// A master that plays one script after the other, and serves when there are no more.
-pub(crate) fn start_master(address: &str, scripts: Vec<Vec<Act>>) -> (Address, Rc<Known>) {
+pub(crate) fn start_master(address: &str, scripts: Vec<Vec<Act>>) -> (Master, Rc<Known>) {
     let listener = Listener::bind(&format!("{address}:0").parse().unwrap()).unwrap();
     let address = listener.local_address().unwrap();
     let known = Rc::new(Known::default());
@@ -185,13 +185,13 @@ pub(crate) fn start_master(address: &str, scripts: Vec<Vec<Act>>) -> (Address, R
             play(stream, acts, &theirs).await;
         }
     });
-    (address, known)
+    (Master::At(address), known)
 }
 
 /// A follower in a hurry, on a machine that may be busy.
-pub(crate) fn config(master: Address) -> FollowerConfig {
+pub(crate) fn config(master: Master) -> FollowerConfig {
     let password = Secret::from("mupdatepw");
-    let mut config = FollowerConfig::new(Master::At(master), "frontend".into(), password);
+    let mut config = FollowerConfig::new(master, "frontend".into(), password);
     config.noop_every = Duration::from_millis(100);
     config.answer_within = SECOND;
     config.backoff_min = Duration::from_millis(10);
