@@ -33,16 +33,18 @@ def poll(what, seconds, condition):
     return value
 
 
-def free_net(first):
-    """A 127.x.y that no other testbed of this machine uses."""
-    for n in range(200):
-        net = f"127.{70 + n // 100}.{(first + n) % 250}"
-        with socket.socket() as probe:
-            try:
-                probe.bind((f"{net}.11", MUPDATE))
-                return net
-            except OSError:
-                continue
+def claim_net():
+    """A 127.x.y that no other testbed of this machine uses, and the socket that keeps it ours."""
+    for n in range(500):
+        net = f"127.{70 + n // 250}.{(os.getpid() + n) % 250}"
+        claim = socket.socket()
+        try:
+            claim.bind((f"{net}.1", MUPDATE))
+            with socket.socket() as master:  # nor anybody's murder that was started by hand
+                master.bind((f"{net}.{HOSTS['mupdate']}", MUPDATE))
+            return net, claim
+        except OSError:
+            claim.close()
     raise RuntimeError("no free loopback network for the testbed")
 
 
@@ -52,7 +54,7 @@ class Murder:
     def __init__(self, *options, nodes="mupdate,backend1,backend2,frontend", directory=None):
         self.directory = Path(directory or tempfile.mkdtemp(prefix="ravenry-test-"))
         self.directory.chmod(0o755)
-        self.net = free_net(os.getpid())
+        self.net, self.claim = claim_net()
         self.environment = dict(os.environ, TESTBED_DIR=str(self.directory / "cyrus"), TESTBED_NET=self.net)
         self.run("up", "--nodes", nodes, *options)
 
@@ -79,6 +81,7 @@ class Murder:
         try:
             self.run("down", "--wipe")
         finally:
+            self.claim.close()
             shutil.rmtree(self.directory, ignore_errors=True)
 
 

@@ -14,6 +14,7 @@ import importlib
 import inspect
 import queue
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -103,11 +104,12 @@ def run_test(world, name, test, report):
         report.result("ok", name, time.monotonic() - start)
 
 
-def work(todo, frontend, report):
+def work(todo, frontend, report, worlds):
     """One job: a world, tests until none is left, and the end of the world as a test of its own."""
     start = time.monotonic()
     try:
         world = World(frontend)
+        worlds.append(world)
     except Exception as error:
         report.failure("world_comes_up", time.monotonic() - start, error, [])
         return
@@ -127,6 +129,7 @@ def work(todo, frontend, report):
         if world.frontend:
             report.result("ok", name, time.monotonic() - start)
     finally:
+        worlds.remove(world)
         world.close()
 
 
@@ -150,12 +153,18 @@ def main():
     for item in chosen:
         todo.put(item)
     report = Report(options.logs)
-    jobs = [threading.Thread(target=work, name=str(n), args=(todo, options.frontend, report))
+    worlds = []
+    jobs = [threading.Thread(target=work, name=str(n), args=(todo, options.frontend, report, worlds), daemon=True)
             for n in range(min(options.jobs, len(chosen)))]
-    for job in jobs:
-        job.start()
-    for job in jobs:
-        job.join()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        for job in jobs:
+            job.start()
+        for job in jobs:
+            job.join()
+    finally:
+        for world in worlds:  # some are left where a signal ends all
+            world.close()
     return report.close()
 
 

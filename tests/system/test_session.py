@@ -209,8 +209,9 @@ def test_saslauthd(world):
     user = world.user_with_password(at_backends=True)
     address = "/".join(map(str, world.murder.address("backend1")))
     with tempfile.TemporaryDirectory() as run:
+        # it ends by a signal to its whole process group: a session of its own
         daemon = subprocess.Popen([program, "-d", "-a", "rimap", "-O", address, "-m", run, "-n", "2"],
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                  start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             frontend = world.another(users=["cyrus:{PLAIN}cyruspw"], auth=f'saslauthd = "{run}/mux"').start()
             session = world.keep(Conversation(frontend.address))

@@ -58,9 +58,7 @@ pub enum CommandEvent {
     Stream {
         /// Bytes to take.
         len: usize,
-        /// Where the literal's marker starts; it ends before the CRLF.
-        marker: usize,
-        /// The message.
+        /// The message; its marker ends `buf[..len - 2]`.
         literal: Literal,
     },
     /// A command that is refused: answer BAD.
@@ -237,14 +235,9 @@ impl CommandFramer {
             mailbox = arguments.is_some_and(|bytes| bytes.iter().all(|byte| *byte == b' '));
         }
         if self.append && !mailbox {
-            let marker = self.start + line.marker;
             self.line_starts_at(0);
             self.expect = Expect::Verdict(literal);
-            return Some(CommandEvent::Stream {
-                len,
-                marker,
-                literal,
-            });
+            return Some(CommandEvent::Stream { len, literal });
         }
         let room = self.limits.command_bytes_max.saturating_sub(len);
         match usize::try_from(literal.size) {

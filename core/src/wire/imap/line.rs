@@ -172,7 +172,7 @@ impl LineScanner {
     }
 
     /// Lines may be `max` bytes long from now on. Only between lines.
-    pub(super) fn set_max(&mut self, max: usize) {
+    pub(in crate::wire) fn set_max(&mut self, max: usize) {
         self.search.max = max;
     }
 
