@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
+use ravenry_core::config::Endpoint;
 use ravenry_core::proto::sasl::Secret;
-
-use crate::master::Master;
 
 /// Where the master is, and how long to wait for what.
 #[derive(Debug)]
 pub struct FollowerConfig {
     /// The master.
-    pub server: Master,
+    pub server: Endpoint,
     /// The account at the master.
     pub authname: String,
     /// Its password; sent by SASL PLAIN.
@@ -48,7 +47,7 @@ impl FollowerConfig {
 
     /// The defaults. A Cyrus master holds one lock while it sends its list to anybody, seconds
     /// for a million names: `answer_within` has to be well above that.
-    pub fn new(server: Master, authname: String, password: Secret) -> Self {
+    pub fn new(server: Endpoint, authname: String, password: Secret) -> Self {
         Self {
             server,
             authname,

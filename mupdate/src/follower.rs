@@ -82,7 +82,7 @@ pub fn follower(
     };
     let follower = Follower {
         server: config.server.to_string(),
-        connector: Connector::new(config.server, config.connect_within),
+        connector: Connector::new(&config.server, config.connect_within),
         answer_within: config.answer_within,
         writer,
         reader,

@@ -23,5 +23,4 @@ mod status;
 pub use barrier::{Barrier, BarrierError};
 pub use config::FollowerConfig;
 pub use follower::{Follower, follower};
-pub use master::{Master, NoMaster};
 pub use status::{AwayReason, FollowerState, FollowerStatus};
