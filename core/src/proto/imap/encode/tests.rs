@@ -105,14 +105,20 @@ fn verbatim_arguments_keep_their_bytes() {
 
 #[test]
 fn verbatim_adds_no_command() {
-    for args in [
-        &b" x\r\nb DELETE y"[..],
-        b" x\nb DELETE y",
-        b" {1}\r\nx\r\nb DELETE y",
+    for (args, sent) in [
+        (" x\r\nb DELETE y", "a NOOP x\r\n"),
+        (" x\nb DELETE y", "a NOOP x\r\n"),
+        (" {1}\r\nx\r\nb DELETE y", "a NOOP {1+}\r\nx\r\n"),
+        (" \0{9}\r\nb DELETE y", "a NOOP \r\n"),
+        // A literal that isn't there would swallow the next command.
+        (" {9}\r\nx", "a NOOP {1+}\r\nx\r\n"),
+        (" {99999999999999999999}\r\nx", "a NOOP {1+}\r\nx\r\n"),
+        (" x {9}", "a NOOP x \r\n"),
+        (" x {99999999999999999999}", "a NOOP x \r\n"),
     ] {
         let mut request = Request::new(Literals::Plus);
-        request.raw("a NOOP").verbatim(args).end();
-        assert!(!request.shown().concat().contains("DELETE"));
+        request.raw("a NOOP").verbatim(args.as_bytes()).end();
+        assert_eq!(request.shown(), [sent], "{args:?}");
     }
 }
 
