@@ -8,13 +8,13 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use ravenry_core::auth::Authenticator;
-use ravenry_core::config::{Config, Endpoint, MupdateClient, Proxy};
+use ravenry_core::config::{Config, MupdateClient, Proxy};
 use ravenry_core::mailboxes::{Groups, ListFile, ListReader, ListWriter, Namespace};
 use ravenry_core::metrics::Registry;
 use ravenry_core::rt::signals::{self, Signal};
 use ravenry_core::rt::{self, Pool, ShardHandle};
 use ravenry_core::{limits, log};
-use ravenry_mupdate::{Barrier, FollowerConfig, Master, follower};
+use ravenry_mupdate::{Barrier, FollowerConfig, follower};
 use ravenry_proxy::Parts;
 
 use crate::ctl;
@@ -125,15 +125,9 @@ fn start_core(
     (writer, reader): (ListWriter, ListReader),
     stats: &Stats,
 ) -> Result<(ShardHandle, Barrier), String> {
-    let server = match &client.server {
-        Endpoint::Address(address) => Master::At(address.clone()),
-        Endpoint::Name { host, port } => Master::Named {
-            host: host.clone(),
-            port: *port,
-        },
-    };
-    let mut settings =
-        FollowerConfig::new(server, client.authname.clone(), client.password.clone());
+    let (server, authname) = (client.server.clone(), client.authname.clone());
+    let mut settings = FollowerConfig::new(server, authname, client.password.clone());
+    settings.connect_within = config.limits.connect;
     settings.noop_every = client.noop_interval;
     let (follower, barrier) = follower(settings, writer, reader);
     let (stats, asked, socket) = (stats.clone(), barrier.clone(), ctl::path(config));

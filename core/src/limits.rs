@@ -16,16 +16,9 @@ const GIB: u64 = 1024 * MIB;
 /// bound, clients send UID sets of many kilobytes; 64 KiB is what other servers take.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// A line before login: user name and password in any encoding fit, and a stranger can't make
-/// the frontend hold more. RFC 9051 section 7.1 (PLAIN) stays far below.
-pub const LOGIN_LINE_BYTES_MAX: usize = 8 * 1024;
-
 /// A whole command with the literals that stand in its arguments (never APPEND's message, which
 /// is relayed, not gathered).
 pub const COMMAND_BYTES_MAX: usize = 256 * 1024;
-
-/// A whole command before login.
-pub const LOGIN_COMMAND_BYTES_MAX: usize = 16 * 1024;
 
 /// The least a site may set for a line: RFC 2683 section 3.2.1.5 asks servers to take 8000.
 pub const LINE_BYTES_LEAST: u64 = 8 * KIB;
@@ -36,13 +29,6 @@ pub const COMMAND_BYTES_MOST: u64 = 16 * MIB;
 /// Bad commands in a row before the connection ends with BYE: enough for a person's typing, few
 /// enough for a client that is out of step or speaks another protocol.
 pub const BAD_COMMANDS_MAX: u32 = 10;
-
-/// Failed logins on one connection before BYE.
-pub const LOGIN_FAILURES_MAX: u32 = 3;
-
-/// Commands a client may have sent ahead and not yet answered; past it the frontend stops
-/// reading, so that TCP tells the client to wait.
-pub const PIPELINED_COMMANDS_MAX: usize = 64;
 
 // --- names and passwords -------------------------------------------------------------------
 

@@ -199,7 +199,7 @@ fn a_large_literal_is_nearly_all_spliced() {
 fn kind(result: Result<Relayed, RelayError>) -> (char, ErrorKind) {
     match result.unwrap_err() {
         RelayError::From(error) => ('f', error.kind()),
-        RelayError::To(error) => ('t', error.kind()),
+        RelayError::To { error, .. } => ('t', error.kind()),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ravenry_core::rt::{self, Instant, channel};
 
+use crate::config::WAIT;
 use crate::status::{FollowerState, FollowerStatus, Published};
 
 /// Requests on their way to the follower; it takes them at every turn.
@@ -88,7 +89,7 @@ impl Barrier {
     /// it fail at once. Dropping the future is fine.
     pub async fn wait(&self, within: Duration) -> Result<u64, BarrierError> {
         self.published.barriers_asked.fetch_add(1, Relaxed);
-        let outcome = self.ask(rt::now() + within).await;
+        let outcome = self.ask(rt::now() + within.min(WAIT.1)).await;
         if outcome.is_err() {
             self.published.barriers_failed.fetch_add(1, Relaxed);
         }

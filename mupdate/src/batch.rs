@@ -76,8 +76,10 @@ impl Batch {
             Ok(name) => self.keep(name, response),
             Err(why) => {
                 self.refused += 1;
-                let name = excerpt(name);
-                tracing::warn!(name, %why, "the master has a name that is left out here");
+                if self.refused.is_power_of_two() {
+                    let (name, count) = (excerpt(name), self.refused);
+                    tracing::warn!(name, %why, count, "the master has names that are left out here");
+                }
             }
         }
         true

@@ -13,20 +13,21 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use ravenry_core::mailboxes::{ListReader, ListWriter, Removed, SyncToken};
-use ravenry_core::proto::sasl::{Plain, Secret};
+use ravenry_core::proto::sasl::Plain;
 use ravenry_core::rt::{self, Either, Instant, Stream, channel};
 
 use crate::backoff::Backoff;
 use crate::barrier::{self, Barrier, BarrierError, Reply, Request};
 use crate::batch::BatchLimits;
+use crate::config::FollowerConfig;
 use crate::fault::Fault;
 use crate::machine::{Answer, Machine, Settings, Step};
-use crate::master::{Connector, Master};
+use crate::master::Connector;
 use crate::status::{AwayReason, FollowerState, Published};
 
 /// What is read at once.
 const READ_BYTES_MAX: usize = 64 * 1024;
-/// Changes in one transaction: some ten milliseconds of the mupdate core.
+/// Changes in one transaction: some milliseconds of the mupdate core.
 const BATCH_COUNT_MAX: usize = 1000;
 /// … and their bytes, for lists with very long ACLs.
 const BATCH_BYTES_MAX: usize = 1024 * 1024;
@@ -34,44 +35,6 @@ const BATCH_BYTES_MAX: usize = 1024 * 1024;
 const BARRIERS_MAX: usize = 65_536;
 /// Requests taken before the stream is looked at again.
 const REQUESTS_AT_ONCE_MAX: usize = 4096;
-
-/// Where the master is, and how long to wait for what.
-#[derive(Debug)]
-pub struct FollowerConfig {
-    /// The master.
-    pub server: Master,
-    /// The account at the master.
-    pub authname: String,
-    /// Its password; sent by SASL PLAIN.
-    pub password: Secret,
-    /// How often to ask the master for a sign of life.
-    pub noop_every: Duration,
-    /// How long a connection may take to be made, name resolution included.
-    pub connect_within: Duration,
-    /// How long the master may be silent while it owes an answer.
-    pub answer_within: Duration,
-    /// The first wait before another attempt.
-    pub backoff_min: Duration,
-    /// The longest.
-    pub backoff_max: Duration,
-}
-
-impl FollowerConfig {
-    /// The defaults. A Cyrus master holds one lock while it sends its list to anybody, seconds
-    /// for a million names: `answer_within` has to be well above that.
-    pub fn new(server: Master, authname: String, password: Secret) -> Self {
-        Self {
-            server,
-            authname,
-            password,
-            noop_every: Duration::from_secs(2),
-            connect_within: Duration::from_secs(5),
-            answer_within: Duration::from_secs(10),
-            backoff_min: Duration::from_millis(100),
-            backoff_max: Duration::from_secs(5),
-        }
-    }
-}
 
 /// The follower; [`Follower::run`] it on the mupdate core.
 pub struct Follower {
@@ -98,6 +61,7 @@ pub fn follower(
     writer: ListWriter,
     reader: ListReader,
 ) -> (Follower, Barrier) {
+    let config = config.sensible();
     // If the list can't be read, the first sync will say so.
     let sequence = reader.sequence().unwrap_or_default();
     let published = Arc::new(Published::new(reader.count().unwrap_or_default(), sequence));
@@ -118,7 +82,7 @@ pub fn follower(
     };
     let follower = Follower {
         server: config.server.to_string(),
-        connector: Connector::new(config.server, config.connect_within),
+        connector: Connector::new(&config.server, config.connect_within),
         answer_within: config.answer_within,
         writer,
         reader,

@@ -13,6 +13,7 @@ mod backoff;
 mod barrier;
 mod barriers;
 mod batch;
+mod config;
 mod fault;
 mod follower;
 mod machine;
@@ -20,6 +21,6 @@ mod master;
 mod status;
 
 pub use barrier::{Barrier, BarrierError};
-pub use follower::{Follower, FollowerConfig, follower};
-pub use master::{Master, NoMaster};
+pub use config::FollowerConfig;
+pub use follower::{Follower, follower};
 pub use status::{AwayReason, FollowerState, FollowerStatus};

@@ -39,12 +39,14 @@ fn names_go_at_the_end_of_a_sync_and_not_before() {
     let mut torn = listing(&["a"]);
     torn.push(say("U01 MAILBOX {1+}\r\nc {100+}\r\nbac")); // It closes in a literal.
     on_a_shard(async {
-        let (master, known) = start_master("127.31.1.2", vec![whole, torn]);
+        let sound = vec![Act::Gate, Act::Serve];
+        let (master, known) = start_master("127.31.1.2", vec![whole, torn, sound]);
         known.put("a", "b!p");
         let site = follow(config(master));
-        site.until("two connections", |_| known.connections.get() >= 2)
+        site.until("three connections", |_| known.connections.get() == 3)
             .await;
         assert!(site.has("a") && site.has("b"));
+        known.gate.set(true);
         site.until("the third", |site| site.barrier.status().resyncs == 2)
             .await;
         assert!(site.has("a") && !site.has("b") && !site.has("c"));
@@ -150,6 +152,42 @@ fn hostile_masters_are_left_and_the_next_is_followed() {
         assert_eq!(known.connections.get(), count + 1);
         assert_eq!(site.barrier.status().resyncs, 3);
         assert!(!site.has("late"));
+    });
+}
+
+#[test]
+fn a_master_is_found_by_its_name() {
+    on_a_shard(async {
+        let (master, _known) = start_master("127.0.0.1", vec![]);
+        let port = master.to_string().rsplit_once(':').unwrap().1.to_owned();
+        let site = follow(config(format!("localhost:{port}").parse().unwrap()));
+        site.until_streaming().await;
+        let site = follow(config(format!("nobody.invalid:{port}").parse().unwrap()));
+        site.until("no such host", |site| {
+            site.barrier.status().state == FollowerState::Away(AwayReason::Unreachable)
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_sync_leaves_room_for_other_tasks_and_may_take_its_time() {
+    on_a_shard(async {
+        let (master, known) = start_master("127.31.1.10", vec![]);
+        for number in 0..20_000 {
+            known.put(&format!("user.n{number}"), "b!p");
+        }
+        let site = follow(config(master));
+        let (mut turns, mut gap) = (0, Duration::ZERO);
+        let mut last = rt::now();
+        while site.barrier.status().state != FollowerState::Streaming {
+            rt::sleep(Duration::from_millis(1)).await;
+            gap = gap.max(rt::now() - last);
+            last = rt::now();
+            turns += 1;
+        }
+        assert_eq!(site.barrier.status().names, 20_000);
+        assert!(turns >= 15, "{turns} turns, {gap:?} at most between two");
     });
 }
 

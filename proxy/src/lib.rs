@@ -28,7 +28,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves IMAP on a shard's listeners until the shard drains: starts the tasks, and returns.
 pub fn serve(parts: Parts, shard: usize, metrics: Recorder, imap: Vec<Listener>) {
     let fe = Rc::new(Frontend::new(parts, shard, metrics));
-    rt::spawn(Rc::clone(&fe).probe_backends());
+    let prober = Rc::clone(&fe);
+    rt::spawn(async move {
+        rt::select(rt::draining(), prober.probe_backends()).await;
+    });
     for listener in imap {
         rt::spawn(accept(Rc::clone(&fe), listener));
     }

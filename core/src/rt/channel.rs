@@ -1,7 +1,7 @@
 //! Messages to a task, from any thread: bounded channels and oneshots.
 //!
 //! A message goes into a lock-free queue; then the receiving task's word is taken out of its
-//! [`WakeCell`] and woken. No lock, and nothing but the message is ever waited for.
+//! `WakeCell` and woken. No lock, and nothing but the message is ever waited for.
 
 use std::{
     error, fmt,

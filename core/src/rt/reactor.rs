@@ -60,7 +60,11 @@ impl Reactor {
         if sent.is_err() {
             self.ops.withdraw(id);
         }
-        sent.map(|()| id)
+        // Never WouldBlock: to the callers that means that a socket is not ready.
+        sent.map(|()| id).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => io::ErrorKind::OutOfMemory.into(),
+            _ => error,
+        })
     }
 
     /// Tries again once after reaping, if the kernel takes nothing before that.
@@ -118,9 +122,17 @@ impl Reactor {
     pub(super) fn wait(&mut self, within: Option<Duration>) -> io::Result<()> {
         self.flush_unsent();
         if !self.event_armed {
-            self.ring
-                .poll_add(self.event.as_raw_fd(), READABLE, EVENT)?;
+            let event = self.event.as_raw_fd();
+            match self.with_room(|ring| ring.poll_add(event, READABLE, EVENT)) {
+                // The kernel is short of memory: without this poll there must be no waiting.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.turn(),
+                other => other?,
+            }
             self.event_armed = true;
+        }
+        if !self.woken.is_empty() {
+            // Making room has found somebody to run.
+            return self.turn();
         }
         self.ring.wait(within)?;
         self.reap();

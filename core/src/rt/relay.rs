@@ -208,7 +208,10 @@ impl Relay<'_> {
     }
 
     fn to_failed(&self, error: io::Error) -> RelayError {
-        RelayError::To { error, left: self.flow.left() }
+        RelayError::To {
+            error,
+            left: self.flow.left(),
+        }
     }
 
     fn count_spliced(&mut self, count: usize) {

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::imap::{Line, LineError, LineScanner, Scanned};
+use super::imap::{BadLine, Line, LineError, LineScanner, Scanned};
 
 /// Why a server's bytes can't be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,19 +59,31 @@ impl ResponseFramer {
             let Line { len, literal, .. } = match self.scanner.next(rest) {
                 Scanned::Line(line) => line,
                 Scanned::NeedMore => return Ok(None),
+                Scanned::Bad(BadLine {
+                    why: LineError::TooLong,
+                    ..
+                })
+                | Scanned::Discard(_) => {
+                    return Err(FrameError::TooLarge);
+                }
                 Scanned::Bad(bad) => return Err(FrameError::Line(bad.why)),
-                Scanned::Discard(_) => return Err(FrameError::TooLarge),
             };
             let end = self.start + len;
             let size = literal.map_or(Some(0), |literal| usize::try_from(literal.size).ok());
-            let size = size.filter(|size| *size <= self.bytes_max.saturating_sub(end));
-            self.start = end + size.ok_or(FrameError::TooLarge)?;
+            let room = self.bytes_max.checked_sub(end);
+            let size = size.filter(|size| room.is_some_and(|room| *size <= room));
+            self.line_starts_at(end + size.ok_or(FrameError::TooLarge)?);
             if literal.is_none() {
-                self.start = 0;
+                self.line_starts_at(0);
                 return Ok(Some(end));
             }
         }
         Ok(None)
+    }
+
+    fn line_starts_at(&mut self, start: usize) {
+        self.start = start;
+        self.scanner.set_max(self.bytes_max - start);
     }
 }
 

@@ -120,8 +120,23 @@ impl<R> Machine<R> {
     }
 
     fn unexpected(&self, response: &Response<'_>) -> Fault {
-        let came = excerpt(format!("{response:?}").as_bytes());
-        Fault::Protocol(format!("{came} came instead of {}", self.awaited()))
+        let (what, tag) = match response {
+            Response::Auth(_) => ("AUTH", None),
+            Response::StartTls => ("STARTTLS", None),
+            Response::Compress(_) => ("COMPRESS", None),
+            Response::PartialUpdate => ("PARTIAL-UPDATE", None),
+            Response::Banner(_) => ("a banner", None),
+            Response::Bye(_) => ("BYE", None),
+            Response::Other(name) => ("an untagged response", Some(*name)),
+            Response::Ok(done) => ("OK", Some(done.tag)),
+            Response::No(done) => ("NO", Some(done.tag)),
+            Response::Bad(done) => ("BAD", Some(done.tag)),
+            Response::Mailbox { tag, .. } => ("MAILBOX", Some(*tag)),
+            Response::Reserve { tag, .. } => ("RESERVE", Some(*tag)),
+            Response::Delete { tag, .. } => ("DELETE", Some(*tag)),
+        };
+        let tag = tag.map_or_else(String::new, |tag| format!(" ({})", excerpt(tag)));
+        Fault::Protocol(format!("{what}{tag} came instead of {}", self.awaited()))
     }
 }
 

@@ -438,6 +438,34 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Bytes that are changed on the way end the connection or mean something else; they never
+    /// panic, and never end a sync that the master did not end.
+    #[test]
+    fn damaged_bytes_are_survived(
+        listed in prop::collection::vec(response(), 0..8),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in 1..200usize,
+        whole in any::<bool>(),
+    ) {
+        let mut bytes = [BANNER.as_bytes(), LOGGED_IN.as_bytes(), &listed.concat()].concat();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if whole {
+            bytes.extend_from_slice(STREAMING.as_bytes());
+        }
+        let mut world = World::connected();
+        world.list.names.insert("user.old".into(), "old".into());
+        let heard = bytes.chunks(cut).try_for_each(|piece| world.receive(piece));
+        if heard.is_err() || !whole {
+            prop_assert!(world.machine.state() != Some(FollowerState::Streaming));
+            prop_assert!(world.list.names.contains_key("user.old"));
+        }
+    }
+}
+
 /// A change's name and what the list has for it then: `server!partition` comes first.
 fn describe(change: &Change) -> (String, Option<String>) {
     let place = |location: &Location| format!("{}!{}", location.server, location.partition);

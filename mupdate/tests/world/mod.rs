@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ravenry_core::config::Endpoint;
 use ravenry_core::mailboxes::{ListFile, ListReader, Name};
 use ravenry_core::proto::sasl::Secret;
-use ravenry_core::rt::{self, Address, Listener, ShardConfig, Stream};
-use ravenry_mupdate::{Barrier, Follower, FollowerConfig, FollowerState, Master, follower};
+use ravenry_core::rt::{self, Listener, ShardConfig, Stream};
+use ravenry_mupdate::{Barrier, Follower, FollowerConfig, FollowerState, follower};
 
 pub(crate) const BANNER: &str = "* AUTH \"PLAIN\" \"LOGIN\"\r\n* COMPRESS \"DEFLATE\"\r\n* PARTIAL-UPDATE\r\n\
     * OK MUPDATE \"mupdate.murder.test\" \"Cyrus IMAP\" \"3.6.1\" \"(master)\"\r\n";
@@ -36,6 +37,8 @@ pub(crate) enum Act {
     Hear(&'static str),
     /// Says nothing more, and does not close.
     Stall,
+    /// Waits until the test opens the gate.
+    Gate,
     /// From the banner on, does what a master should.
     Serve,
 }
@@ -63,6 +66,7 @@ pub(crate) struct Known {
     changes: RefCell<Vec<String>>,
     pub(crate) noops: Cell<u64>,
     pub(crate) connections: Cell<u64>,
+    pub(crate) gate: Cell<bool>,
 }
 
 impl Known {
@@ -126,6 +130,11 @@ async fn play(stream: Stream, acts: Vec<Act>, known: &Known) {
                 }
             },
             Act::Stall => while lines.next().await.is_some() {},
+            Act::Gate => {
+                while !known.gate.get() {
+                    rt::sleep(Duration::from_millis(2)).await;
+                }
+            }
             Act::Serve => serve(&mut lines, known).await,
         }
     }
@@ -163,7 +172,7 @@ async fn serve(lines: &mut Lines<'_>, known: &Known) {
 }
 
 /// A master that plays one script after the other, and serves when there are no more.
-pub(crate) fn start_master(address: &str, scripts: Vec<Vec<Act>>) -> (Address, Rc<Known>) {
+pub(crate) fn start_master(address: &str, scripts: Vec<Vec<Act>>) -> (Endpoint, Rc<Known>) {
     let listener = Listener::bind(&format!("{address}:0").parse().unwrap()).unwrap();
     let address = listener.local_address().unwrap();
     let known = Rc::new(Known::default());
@@ -177,15 +186,15 @@ pub(crate) fn start_master(address: &str, scripts: Vec<Vec<Act>>) -> (Address, R
             play(stream, acts, &theirs).await;
         }
     });
-    (address, known)
+    (Endpoint::Address(address), known)
 }
 
-/// A follower that is in a hurry.
-pub(crate) fn config(master: Address) -> FollowerConfig {
+/// A follower in a hurry, on a machine that may be busy.
+pub(crate) fn config(master: Endpoint) -> FollowerConfig {
     let password = Secret::from("mupdatepw");
-    let mut config = FollowerConfig::new(Master::At(master), "frontend".into(), password);
+    let mut config = FollowerConfig::new(master, "frontend".into(), password);
     config.noop_every = Duration::from_millis(100);
-    config.answer_within = Duration::from_millis(300);
+    config.answer_within = SECOND;
     config.backoff_min = Duration::from_millis(10);
     config.backoff_max = Duration::from_millis(50);
     config

@@ -185,7 +185,11 @@ async fn rest_of_line(client: &mut Client, left: &mut Left) -> Result<Vec<u8>, F
                 text.truncate(len - 2);
                 return Ok(text);
             }
-            CommandEvent::Stream { len, marker, literal } => {
+            CommandEvent::Stream {
+                len,
+                marker,
+                literal,
+            } => {
                 *left = Left::Literal(literal);
                 let mut text = client.take(len);
                 text.truncate(marker);

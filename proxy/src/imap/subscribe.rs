@@ -91,7 +91,11 @@ fn tell(session: &mut Session, inbox_server: &str, given: &List<'_>) -> Result<(
 /// parents of what is subscribed, as \Noselect).
 fn is_parent(session: &Session, name: &Name) -> Result<bool, Failure> {
     let identity = session.logged_in()?;
-    let found = session.fe.parts.list.has_children(identity, session.fe.parts.namespace, name);
+    let found = session
+        .fe
+        .parts
+        .list
+        .has_children(identity, session.fe.parts.namespace, name);
     found.map_err(|error| session.unreadable(&error))
 }
 

@@ -172,26 +172,26 @@ impl Request {
     }
 
     /// Appends gathered arguments as a client sent them, literals included; only the literals'
-    /// markers are rewritten to the form that the backend takes.
+    /// markers are rewritten to the form that the backend takes. What a framer wouldn't have let
+    /// through (a line's end or a NUL outside of literals, a marker at the end) ends it: no second command comes of it.
     pub fn verbatim(&mut self, mut args: &[u8]) -> &mut Self {
-        while let Some(end) = memchr::memmem::find(args, b"\r\n") {
-            let (line, rest) = (&args[..end], &args[end + 2..]);
-            let Some(marker) = marker::read(line) else {
-                break;
+        loop {
+            let end = memchr::memchr3(b'\r', b'\n', 0, args).unwrap_or(args.len());
+            let (line, rest) = args.split_at(end);
+            let marker = marker::read(line);
+            let text = &line[..marker.map_or(end, |marker| marker.start)];
+            self.bytes.extend_from_slice(text);
+            let Some((rest, marker)) = rest.strip_prefix(b"\r\n").zip(marker) else {
+                return self;
             };
             let size = usize::try_from(marker.size)
                 .unwrap_or(usize::MAX)
                 .min(rest.len());
             let (value, rest) = rest.split_at(size);
-            self.bytes.extend_from_slice(&line[..marker.start]);
-            self.marker(marker.size, marker.binary);
+            self.marker(size as u64, marker.binary);
             self.bytes.extend_from_slice(value);
             args = rest;
         }
-        // Framed input has no line end left here; nothing else may add a line to the command.
-        let end = memchr::memchr3(b'\r', b'\n', 0, args).unwrap_or(args.len());
-        self.bytes.extend_from_slice(&args[..end]);
-        self
     }
 
     /// Appends the marker of a literal whose bytes the caller sends after the last chunk. `true` if

@@ -5,7 +5,7 @@
 pub(super) struct Marker {
     /// Where it starts in the line.
     pub(super) start: usize,
-    /// How many bytes it announces.
+    /// How many bytes it announces; the largest number for what 64 bits can't hold.
     pub(super) size: u64,
     /// A literal8.
     pub(super) binary: bool,
@@ -22,7 +22,10 @@ pub(super) fn read(text: &[u8]) -> Option<Marker> {
         .count();
     let (before, number) = body.split_at(body.len() - digits);
     let before = before.strip_suffix(b"{").filter(|_| !number.is_empty())?;
-    let size = std::str::from_utf8(number).ok()?.parse().ok()?;
+    let size = std::str::from_utf8(number)
+        .ok()?
+        .parse()
+        .unwrap_or(u64::MAX);
     let binary = before.ends_with(b"~");
     Some(Marker {
         start: before.len() - usize::from(binary),

@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::replay::{self, Seen};
 
 fn text(text: &str) -> Text<'_> {
     Cow::Borrowed(text.as_bytes())
@@ -221,7 +220,7 @@ proptest! {
     ) {
         let mut out = Vec::new();
         Command::Reserve { name: &name, location: location.as_bytes() }.encode("t", &mut out);
-        prop_assert_eq!(replay::mupdate(&[&out], 1000), [Seen::Complete(out.clone())]);
+        prop_assert!(out.ends_with(b"\r\n"));
         let expected = Response::Reserve {
             tag: b"t",
             name: Cow::Borrowed(&name),

@@ -58,7 +58,7 @@ pub enum CommandEvent {
     Stream {
         /// Bytes to take.
         len: usize,
-        /// Where the literal's marker starts; it ends before the CRLF.
+        /// Where the message's marker starts; it ends before the CRLF.
         marker: usize,
         /// The message.
         literal: Literal,

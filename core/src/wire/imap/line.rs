@@ -172,7 +172,7 @@ impl LineScanner {
     }
 
     /// Lines may be `max` bytes long from now on. Only between lines.
-    pub(super) fn set_max(&mut self, max: usize) {
+    pub(in crate::wire) fn set_max(&mut self, max: usize) {
         self.search.max = max;
     }
 
@@ -214,7 +214,9 @@ impl LineScanner {
         if let Some(at) = memchr::memchr(b'\n', &buf[self.kept..]) {
             let lf = self.kept + at;
             self.discarding = false;
-            let literal = match buf[..lf].strip_suffix(b"\r").map(marker::read) {
+            // No more of the line than is surely here: a longer marker, all zeros, is text.
+            let end = &buf[lf.saturating_sub(MARKER_BYTES_MAX)..lf];
+            let literal = match end.strip_suffix(b"\r").map(marker::read) {
                 Some(Marker::Literal { literal, .. }) if with_literals => Some(literal),
                 Some(Marker::TooLarge { non_sync }) if with_literals => Some(Literal {
                     size: u64::MAX,

@@ -51,7 +51,7 @@ fn what_is_over_the_limit_or_bad_ends_it() {
         play(b"U01 X {18446744073709551616}\r\n"),
         [closed("Literal too large")]
     );
-    assert_eq!(play(&[b'x'; 400]), [closed("Line too long")]);
+    assert_eq!(play(&[b'x'; 400]), [closed("response too large")]);
     let part = " {90+}\r\n".to_owned() + &"x".repeat(90);
     assert_eq!(
         play(format!("U X{}", part.repeat(4)).as_bytes()),

@@ -222,6 +222,10 @@ fn a_bad_lines_literal_is_dropped_with_it() {
         complete("c NOOP\r\n"),
     ];
     assert_eq!(seen, expected);
+    // More zeros than are kept: text, whatever the split.
+    let zeros = "0".repeat(40);
+    let seen = commands(format!("a \0 {{{zeros}3+}}\r\nb NOOP\r\n"));
+    assert_eq!(seen[2], complete("b NOOP\r\n"));
     // A synchronizing one never comes.
     let seen = commands("a \0 {9}\r\nc NOOP\r\n");
     assert_eq!(seen[2], complete("c NOOP\r\n"));

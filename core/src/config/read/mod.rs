@@ -1,23 +1,20 @@
-//! Which keys there are: from the TOML tables to [`Config`], section by section.
+//! Which keys there are: from the TOML tables to [`Config`](super::Config), section by section.
 
-use std::collections::BTreeMap;
-use std::io::Read;
+mod roles;
+
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::endpoint::is_host_name;
-use super::error::Problem;
-use super::reader::{Document, Table};
-use super::{
-    AdminActions, Auth, Config, ConfigError, Limits, Log, LogFormat, LogLevel, MupdateClient,
-    Proxy, Separator, Upstream, value,
+use crate::config::endpoint::is_host_name;
+use crate::config::error::Problem;
+use crate::config::reader::{Document, Table};
+use crate::config::{
+    Auth, Config, ConfigError, Limits, Log, LogFormat, LogLevel, Separator, value,
 };
 use crate::limits;
-use crate::proto::sasl::Secret;
-use crate::rt::Address;
 
 /// What the sections share: where relative paths begin, and what is to be told.
 struct Context<'c> {
@@ -77,10 +74,12 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
         .map(|table| limits_table(context, table))
         .unwrap_or_default();
     let log = t.table("log").map(log).unwrap_or_default();
-    let proxy = t.table("proxy").and_then(|table| proxy(context, table));
+    let proxy = t
+        .table("proxy")
+        .and_then(|table| roles::proxy(context, table));
     let mupdate = t
         .table("mupdate")
-        .map(|table| mupdate(context, table))
+        .map(|table| roles::mupdate(context, table))
         .unwrap_or_default();
     t.unbuilt_table("backend", BACKEND);
     if t.has("proxy") {
@@ -171,180 +170,6 @@ fn log(mut t: Table<'_>) -> Log {
         format: LogFormat::Text,
         level,
     }
-}
-
-fn proxy(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Proxy> {
-    let imap = t.list("imap", limits::LISTENERS_MAX, value::address);
-    t.unbuilt(&["imaps", "pop3", "pop3s", "lmtp", "sieve"]);
-    if let Some(listeners) = &imap {
-        check_listeners(context, &t, "imap", listeners);
-    }
-    if !["imap", "imaps", "pop3", "pop3s", "lmtp", "sieve"]
-        .iter()
-        .any(|key| t.has(key))
-    {
-        t.fail("[proxy] listens nowhere: it needs imap = [\"ADDRESS:PORT\"]".to_owned());
-    }
-    if t.get("referrals", value::boolean) == Some(true) {
-        t.unbuilt_value("referrals", "true");
-    }
-    let actions = &[
-        ("refer", "refer"),
-        ("own", "\"own\""),
-        ("proxy", "\"proxy\""),
-    ];
-    match t.get("admin_actions", value::choice(actions)) {
-        None | Some("refer") => {}
-        Some(other) => t.unbuilt_value("admin_actions", other),
-    }
-    let upstream = t.table("upstream");
-    if !t.has("upstream") {
-        t.fail("[proxy] needs [proxy.upstream]: how it logs in at backends".to_owned());
-    }
-    let upstream = upstream.and_then(|table| upstream_table(context, table));
-    t.finish();
-    Some(Proxy {
-        imap: imap?,
-        admin_actions: AdminActions::Refer,
-        upstream: upstream?,
-    })
-}
-
-/// No address twice, and a word about those that the world can reach.
-fn check_listeners(context: &mut Context<'_>, t: &Table<'_>, key: &'static str, all: &[Address]) {
-    if all.is_empty() {
-        t.fail_key(key, "is an empty list: it wants [\"ADDRESS:PORT\"]");
-    }
-    for (i, address) in all.iter().enumerate() {
-        if all[..i].contains(address) {
-            t.fail_key(key, &format!("has {address} twice"));
-        }
-        let Address::Tcp(socket) = address else {
-            continue;
-        };
-        if !socket.ip().to_canonical().is_loopback() {
-            context.warnings.push(format!(
-                "proxy.{key} = {address} can be reached from other hosts and TLS is not built \
-                 yet: passwords and mail cross the network in clear. Listen on loopback, or only \
-                 where the network is trusted"
-            ));
-        }
-    }
-}
-
-fn upstream_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Upstream> {
-    let authname = t.require("authname", value::name);
-    let password = password(context, &mut t);
-    let imap_port = t.table("ports").and_then(|mut ports| {
-        // The peers' other ports are known, and harmless before those proxies are built.
-        for other in ["pop3", "lmtp", "sieve"] {
-            ports.get(other, value::port);
-        }
-        let imap = ports.get("imap", value::port);
-        ports.finish();
-        imap
-    });
-    let hosts = t.map("hosts", limits::CONFIG_ENTRIES_MAX, |name, address| {
-        if !is_host_name(name) {
-            return Err("is no host name".to_owned());
-        }
-        let address = value::from_str(&value::string(address)?)?;
-        Ok((name.to_ascii_lowercase(), address))
-    });
-    let pipes = t.get("pipes", value::integer(0..=limits::PIPES_MOST));
-    t.finish();
-    Some(Upstream {
-        authname: authname?,
-        password: password?,
-        imap_port: imap_port.unwrap_or(143),
-        hosts: hosts
-            .unwrap_or_default()
-            .into_iter()
-            .collect::<BTreeMap<_, _>>(),
-        pipes: usize::try_from(pipes.unwrap_or(limits::PIPES_DEFAULT)).ok()?,
-    })
-}
-
-#[derive(Default)]
-struct Mupdate {
-    has_client: bool,
-    has_server: bool,
-    client: Option<MupdateClient>,
-}
-
-fn mupdate(context: &mut Context<'_>, mut t: Table<'_>) -> Mupdate {
-    let client = t.table("client").and_then(|mut t| {
-        let server = t.require("server", value::endpoint);
-        let authname = t.require("authname", value::name);
-        let password = password(context, &mut t);
-        let noop_interval = t.get("noop_interval", value::duration);
-        t.finish();
-        Some(MupdateClient {
-            server: server?,
-            authname: authname?,
-            password: password?,
-            noop_interval: noop_interval.unwrap_or(limits::NOOP_INTERVAL_DEFAULT),
-        })
-    });
-    t.unbuilt_table("server", &["role", "listen", "users"]);
-    let found = Mupdate {
-        has_client: t.has("client"),
-        has_server: t.has("server"),
-        client,
-    };
-    t.finish();
-    found
-}
-
-/// `password`, or `password_file` with nothing but the password in it.
-fn password(context: &mut Context<'_>, t: &mut Table<'_>) -> Option<Secret> {
-    let inline = t.get("password", value::secret);
-    let path = t
-        .get("password_file", value::path)
-        .map(|path| context.base.join(path));
-    match (t.has("password"), t.has("password_file")) {
-        (false, false) => {
-            t.fail(format!("{} needs password or password_file", t.path()));
-            None
-        }
-        (true, true) => {
-            t.fail_key(
-                "password_file",
-                "and password are both given: one of them is enough",
-            );
-            None
-        }
-        (true, false) => {
-            if let Some(file) = context.file {
-                context.warn_if_open(file, "a password");
-            }
-            inline
-        }
-        (false, true) => match read_password(&path?) {
-            Ok((path, secret)) => {
-                context.warn_if_open(&path, "a password");
-                Some(secret)
-            }
-            Err(why) => {
-                t.fail_key("password_file", &why);
-                None
-            }
-        },
-    }
-}
-
-fn read_password(path: &Path) -> Result<(PathBuf, Secret), String> {
-    let shown = path.display();
-    let most = limits::PASSWORD_FILE_BYTES_MAX;
-    let file = std::fs::File::open(path).map_err(|e| format!("{shown} can't be opened: {e}"))?;
-    let mut bytes = Vec::new();
-    let read = file.take(most + 1).read_to_end(&mut bytes);
-    read.map_err(|e| format!("{shown} can't be read: {e}"))?;
-    // One line end, as editors and `echo` leave it; anything else is the password's.
-    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    let text = text.strip_suffix(b"\r").unwrap_or(text);
-    let secret = value::check_secret(text).map_err(|why| format!("{shown} {why}"))?;
-    Ok((path.to_path_buf(), secret))
 }
 
 impl Context<'_> {

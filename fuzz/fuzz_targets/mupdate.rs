@@ -1,0 +1,51 @@
+//! A MUPDATE server's bytes: no panic, any split gives the same responses, and their strings are
+//! sent on as they are.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ravenry_core::proto::mupdate::{Command, Response, response};
+use ravenry_core::wire::replay::{self, Seen};
+
+const BYTES_MAX: usize = 300;
+
+fuzz_target!(|input: ([u8; 3], &[u8])| {
+    let (cuts, bytes) = input;
+    let whole = replay::mupdate(&[bytes], BYTES_MAX);
+    let pieces = replay::split(bytes, &cuts.map(usize::from));
+    assert_eq!(replay::mupdate(&pieces, BYTES_MAX), whole);
+    let pieces: Vec<&[u8]> = bytes.chunks(1).collect();
+    assert_eq!(replay::mupdate(&pieces, BYTES_MAX), whole);
+    let _ = response(bytes);
+
+    for seen in whole {
+        let Seen::Complete(bytes) = seen else {
+            continue;
+        };
+        assert!(bytes.len() <= BYTES_MAX);
+        if let Ok(Response::Reserve {
+            tag,
+            name,
+            location,
+        }) = response(&bytes)
+        {
+            let mut out = Vec::new();
+            let tag = std::str::from_utf8(tag).expect("a tag is ASCII");
+            Command::Reserve {
+                name: &name,
+                location: &location,
+            }
+            .encode(tag, &mut out);
+            let again = Response::Reserve {
+                tag: tag.as_bytes(),
+                name: name.clone(),
+                location: location.clone(),
+            };
+            assert_eq!(response(&out), Ok(again));
+            assert_eq!(
+                replay::mupdate(&[&out], 2 * BYTES_MAX),
+                [Seen::Complete(out.clone())]
+            );
+        }
+    }
+});
