@@ -79,11 +79,7 @@ impl Reactor {
     }
 
     fn abandon(&mut self, id: OpId) {
-        if self.ops.abandon(id)
-            && self
-                .with_room(|ring| ring.poll_remove(id.user_data()))
-                .is_err()
-        {
+        if self.ops.abandon(id) && self.with_room(|ring| ring.cancel(id.user_data())).is_err() {
             self.unsent.push(id);
         }
     }
@@ -101,7 +97,7 @@ impl Reactor {
 
     fn flush_unsent(&mut self) {
         while let Some(id) = self.unsent.pop() {
-            if self.ring.poll_remove(id.user_data()).is_err() {
+            if self.ring.cancel(id.user_data()).is_err() {
                 self.unsent.push(id);
                 break;
             }
