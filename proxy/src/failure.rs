@@ -27,6 +27,8 @@ pub(crate) enum Failure {
     Torn(BackendFault),
     /// The command is wrong (tagged BAD).
     Bad(Cow<'static, str>),
+    /// The command is right, but not now (tagged BAD as well; no sign of a client gone astray).
+    State(&'static str),
     /// The command is refused: tagged NO, with a response code (RFC 5530).
     No(&'static str, Cow<'static, str>),
     /// A tagged NO whose code was built for this one answer (a referral).
@@ -107,6 +109,7 @@ impl Failure {
                 fault.server
             )),
             Self::Bad(text) => Answer::Tagged(format!("BAD {text}")),
+            Self::State(text) => Answer::Tagged(format!("BAD {text}")),
             Self::No(code, text) => Answer::Tagged(format!("NO [{code}] {text}")),
             Self::Refer(code, text) => Answer::Tagged(format!("NO [{code}] {text}")),
         }

@@ -48,6 +48,8 @@ impl Rights {
     /// What an admin has whatever the ACL says.
     pub const ADMIN: Self = Self(Self::LOOKUP.0 | Self::ADMINISTER.0);
 
+    /// Cyrus' order, the legacy `c` and `d` among them.
+    const SHOWN: &'static str = "lrswipkxtecdan0123456789";
     const LETTERS: &'static str = "lrswipkxtean0123456789";
 
     const fn of(letter: char) -> Self {
@@ -88,6 +90,28 @@ impl Rights {
         Self(self.0 & !rights.0)
     }
 
+    /// LISTRIGHTS (RFC 4314 section 3.7): what `identifier` always has on `name`, which may be
+    /// nothing, and the rights that may be given besides, one by one.
+    pub fn listed_for(
+        name: &Name,
+        identifier: &[u8],
+    ) -> (Self, impl Iterator<Item = char> + use<>) {
+        let always = if UserId::parse(identifier).is_ok_and(|user| name.is_owned_by(&user)) {
+            Self::OWNER
+        } else if name.is_inbox() {
+            Self::POST
+        } else {
+            Self::NONE
+        };
+        let shown = always.to_string();
+        (
+            always,
+            Self::SHOWN
+                .chars()
+                .filter(move |letter| !shown.contains(*letter)),
+        )
+    }
+
     /// Whether a holder may learn that the mailbox exists (RFC 4314 section 6): without any of
     /// `lrikxa`, MYRIGHTS answers as for a name that isn't there.
     pub fn may_know(self) -> bool {
@@ -112,7 +136,7 @@ impl std::ops::BitOr for Rights {
 /// As Cyrus prints them: `lrswipkxtecdan`, the legacy `c` and `d` wherever half of theirs is.
 impl fmt::Display for Rights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for letter in "lrswipkxtecdan0123456789".chars() {
+        for letter in Self::SHOWN.chars() {
             let shown = match letter {
                 'c' => self.intersects(Self::CREATE | Self::DELETE_MAILBOX),
                 'd' => self.intersects(Self::DELETE_MESSAGES | Self::EXPUNGE),

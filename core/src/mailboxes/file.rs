@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use heed::{Env, WithoutTls};
 
-use super::tables::{DATABASES_MAX, Meta, Reading, SCHEMA, Tables};
+use super::tables::{DATABASES_MAX, Meta, Reading, Tables};
 use super::{ListError, ListReader, ListWriter};
 use crate::lmdb;
 
@@ -44,14 +44,14 @@ impl ListFile {
         let directory = state_dir.join("mailboxes");
         fs::create_dir_all(&directory)
             .map_err(|error| ListError::io("create", &directory, error))?;
-        let owner = own(&directory)?;
+        let lock = own(&directory)?;
         let found = match fs::metadata(directory.join(DATA)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(None),
             _ => open_found(&directory, map_bytes)?.map_err(Some),
         };
-        let (store, opened) = match found {
-            Ok(store) => (
-                store,
+        let ((env, tables), opened) = match found {
+            Ok(open) => (
+                open,
                 Opened {
                     fresh: false,
                     why: None,
@@ -62,24 +62,29 @@ impl ListFile {
                 (begin(&directory, map_bytes)?, Opened { fresh: true, why })
             }
         };
-        let store = Arc::new(store);
-        let owner = Owner {
+        let store = Arc::new(Store {
+            env,
+            tables,
+            map_bytes,
             directory,
-            _lock: owner,
-        };
+            _lock: lock,
+        });
         Ok((
-            ListWriter::new(Arc::clone(&store), owner),
+            ListWriter::new(Arc::clone(&store)),
             ListReader::new(store),
             opened,
         ))
     }
 }
 
-/// An open environment and its tables.
+/// An open environment and its tables, and the right to use them.
 pub(super) struct Store {
     pub(super) env: Env<WithoutTls>,
     pub(super) tables: Tables,
     map_bytes: usize,
+    directory: PathBuf,
+    /// Let go of after the environment is closed: it is the last field.
+    _lock: File,
 }
 
 impl Store {
@@ -88,23 +93,18 @@ impl Store {
         self.env.read_txn().map_err(|error| self.error(error))
     }
 
+    /// Brings what was written to the disk, and says that the next start may trust it.
+    pub(super) fn close_cleanly(&self) -> Result<(), ListError> {
+        self.env.force_sync().map_err(|error| self.error(error))?;
+        write_mark(&self.directory, CLEAN)
+    }
+
     pub(super) fn error(&self, error: heed::Error) -> ListError {
         ListError::lmdb(error, self.map_bytes)
     }
 }
 
-/// The right to write the list of a directory; marks it as cleanly closed in the end.
-pub(super) struct Owner {
-    directory: PathBuf,
-    _lock: File,
-}
-
-impl Owner {
-    /// Says that what is on the disk is whole. Only after a sync.
-    pub(super) fn mark_clean(&self) -> Result<(), ListError> {
-        write_mark(&self.directory, CLEAN)
-    }
-}
+type Open = (Env<WithoutTls>, Tables);
 
 fn own(directory: &Path) -> Result<File, ListError> {
     let path = directory.join("owner.lock");
@@ -122,51 +122,40 @@ fn own(directory: &Path) -> Result<File, ListError> {
 }
 
 /// Opens a file that is there; the inner error says why it can't be used and may go.
-fn open_found(directory: &Path, map_bytes: usize) -> Result<Result<Store, String>, ListError> {
+fn open_found(directory: &Path, map_bytes: usize) -> Result<Result<Open, String>, ListError> {
     let path = directory.join(DATA);
     let read_error = |error| ListError::io("read", &path, error);
     if let Err(why) = check_mark(directory)? {
         return Ok(Err(why));
     }
     let file = File::open(&path).map_err(read_error)?;
-    if let Err(why) = check::file(&file).map_err(read_error)? {
-        return Ok(Err(why));
+    match check::file(&file) {
+        Ok(()) => {}
+        Err(check::Bad::Io(error)) => return Err(read_error(error)),
+        Err(check::Bad::Why(why)) => return Ok(Err(why)),
     }
     write_mark(directory, OPEN)?;
-    let store = map(directory, map_bytes)?;
-    let meta = store
-        .tables
-        .meta(&*store.read()?)
-        .map_err(|error| store.error(error))?;
-    Ok(match meta {
-        Some(Meta { schema: SCHEMA, .. }) => Ok(store),
-        Some(Meta { schema, .. }) => Err(format!("its layout is number {schema}, not {SCHEMA}")),
-        None => Err("it has no record of its layout".to_owned()),
-    })
+    map(directory, map_bytes).map(Ok)
 }
 
-fn begin(directory: &Path, map_bytes: usize) -> Result<Store, ListError> {
+fn begin(directory: &Path, map_bytes: usize) -> Result<Open, ListError> {
     write_mark(directory, OPEN)?;
-    let store = map(directory, map_bytes)?;
+    let (env, tables) = map(directory, map_bytes)?;
     let begun = || {
-        let mut writing = store.env.write_txn()?;
-        store.tables.put_meta(&mut writing, &Meta::NEW)?;
+        let mut writing = env.write_txn()?;
+        tables.put_meta(&mut writing, &Meta::NEW)?;
         writing.commit()
     };
-    begun().map_err(|error| store.error(error))?;
-    Ok(store)
+    begun().map_err(|error| ListError::lmdb(error, map_bytes))?;
+    Ok((env, tables))
 }
 
-fn map(directory: &Path, map_bytes: usize) -> Result<Store, ListError> {
+fn map(directory: &Path, map_bytes: usize) -> Result<Open, ListError> {
     let map_bytes = map_bytes.next_multiple_of(PAGE_BYTES);
     let error = |error| ListError::lmdb(error, map_bytes);
     let env = lmdb::open(directory, map_bytes, DATABASES_MAX, READERS_MAX).map_err(error)?;
     let tables = Tables::open(&env).map_err(error)?;
-    Ok(Store {
-        env,
-        tables,
-        map_bytes,
-    })
+    Ok((env, tables))
 }
 
 fn set_aside(directory: &Path) -> Result<(), ListError> {

@@ -45,11 +45,9 @@ impl Groups {
                 .split([',', ' ', '\t'])
                 .filter(|user| !user.is_empty())
             {
-                UserId::parse(user.as_bytes()).map_err(|_| bad("not a user's name"))?;
-                groups_of
-                    .entry(user.to_owned())
-                    .or_default()
-                    .insert(group.to_owned());
+                let user = UserId::parse(user.as_bytes());
+                let user = user.map_err(|_| bad("not a user's name"))?.to_string();
+                groups_of.entry(user).or_default().insert(group.to_owned());
             }
         }
         Ok(Self(groups_of))

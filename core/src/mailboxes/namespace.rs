@@ -145,12 +145,17 @@ impl Namespace {
         (!is_inbox).then(|| view(Part::SharedBefore, 0, b""))
     }
 
-    /// The internal name below which `who` sees the children of `name`.
-    pub(super) fn below(&self, name: &Name, who: &Identity) -> Vec<u8> {
-        if self.is_alt_for(who) && *name == who.user.inbox() {
-            return [name.as_bytes(), b".", INBOX].concat();
+    /// The internal name below which `who` sees the children of `name`; `None`: it has none.
+    pub(super) fn below(&self, name: &Name, who: &Identity) -> Option<Vec<u8>> {
+        let inbox = who.user.inbox();
+        let below_inbox = [inbox.as_bytes(), b".", INBOX].concat();
+        if !self.is_alt_for(who) {
+            Some(name.as_bytes().to_vec())
+        } else if *name == inbox {
+            Some(below_inbox)
+        } else {
+            Some(name.as_bytes().to_vec()).filter(|name| *name != below_inbox)
         }
-        name.as_bytes().to_vec()
     }
 
     /// What internal names of `part` begin with whose external names begin with `prefix`.

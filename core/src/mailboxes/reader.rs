@@ -74,8 +74,10 @@ impl ListReader {
         name: &Name,
     ) -> Result<bool, ListError> {
         let reading = self.store.read()?;
-        let below = [&namespace.below(name, identity)[..], b"."].concat();
-        let below = key_of(&below);
+        let Some(below) = namespace.below(name, identity) else {
+            return Ok(false);
+        };
+        let below = key_of(&[&below[..], b"."].concat());
         let end = successor(&below);
         for part in [
             Part::Own,

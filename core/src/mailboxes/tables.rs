@@ -89,7 +89,7 @@ impl Meta {
         next_id: 0,
     };
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (schema, bytes) = bytes.split_first_chunk()?;
         let ([complete], bytes) = bytes.split_first_chunk::<1>()?;
         let (sequence, bytes) = bytes.split_first_chunk()?;
@@ -152,19 +152,23 @@ pub(super) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(successor)
 }
 
-/// Text as it stands in a key: itself, or if it is too long its beginning and a hash (FNV-1a).
+/// Text as it stands in a key: itself, or if it is too long its beginning and a hash.
 fn tag(text: &[u8], bytes_max: usize) -> Vec<u8> {
     if text.is_empty() || text.contains(&0) || text.len() > bytes_max {
-        let hash = text.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
         let kept = text.iter().filter(|byte| **byte != 0).take(bytes_max - 9);
-        let hash = hash.to_le_bytes().map(|byte| byte | 1);
+        let hash = hash(text).to_le_bytes().map(|byte| byte | 1);
         return kept.copied().chain([1]).chain(hash).collect();
     }
     text.to_vec()
 }
 
-const META_KEY: &[u8] = b"meta";
+/// FNV-1a: spreads keys, protects against nothing.
+pub(super) fn hash(text: &[u8]) -> u64 {
+    text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+pub(super) const META_KEY: &[u8] = b"meta";
 const ACCESS_TAG_BYTES_MAX: usize = 20;
 const SERVER_TAG_BYTES_MAX: usize = 255;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use heed::RwTxn;
 
 use super::entry::{Record, State};
-use super::file::{Owner, Store};
+use super::file::Store;
 use super::reader::{damaged, decode_server};
 use super::tables::{Meta, access_keys, server_key};
 use super::{Acl, ListError, Location, Name};
@@ -64,12 +64,11 @@ pub struct Removed {
 /// The list, to be written: there is one.
 pub struct ListWriter {
     store: Arc<Store>,
-    owner: Owner,
 }
 
 impl ListWriter {
-    pub(super) fn new(store: Arc<Store>, owner: Owner) -> Self {
-        Self { store, owner }
+    pub(super) fn new(store: Arc<Store>) -> Self {
+        Self { store }
     }
 
     /// Begins a full sync. Every change until its end goes to [`Self::apply`] with the token.
@@ -172,12 +171,7 @@ impl ListWriter {
 /// What was written reaches the disk, and the next start may trust it.
 impl Drop for ListWriter {
     fn drop(&mut self) {
-        let synced = self
-            .store
-            .env
-            .force_sync()
-            .map_err(|error| self.store.error(error));
-        if let Err(error) = synced.and_then(|()| self.owner.mark_clean()) {
+        if let Err(error) = self.store.close_cleanly() {
             tracing::warn!(%error, "the mailbox list may have to be fetched anew at the next start");
         }
     }

@@ -79,11 +79,7 @@ impl Reactor {
     }
 
     fn abandon(&mut self, id: OpId) {
-        if self.ops.abandon(id)
-            && self
-                .with_room(|ring| ring.poll_remove(id.user_data()))
-                .is_err()
-        {
+        if self.ops.abandon(id) && self.with_room(|ring| ring.cancel(id.user_data())).is_err() {
             self.unsent.push(id);
         }
     }
@@ -101,7 +97,7 @@ impl Reactor {
 
     fn flush_unsent(&mut self) {
         while let Some(id) = self.unsent.pop() {
-            if self.ring.poll_remove(id.user_data()).is_err() {
+            if self.ring.cancel(id.user_data()).is_err() {
                 self.unsent.push(id);
                 break;
             }
@@ -155,19 +151,29 @@ impl Reactor {
             // The eventfd stays open for good: making it readable is what ends the poll.
             sys::eventfd_signal(self.event);
         }
-        while self.ops.in_flight() > 0 || self.event_armed {
+        for _ in 0..CLOSE_LOOKS_MAX {
+            if self.ops.in_flight() == 0 && !self.event_armed {
+                self.woken.clear();
+                return Ok(());
+            }
             self.flush_unsent();
             self.ring.wait(Some(CLOSE_LOOK))?;
             self.reap();
         }
-        self.woken.clear();
-        Ok(())
+        Err(io::Error::other(format!(
+            "the kernel keeps {} polls (its own eventfd: {}, cancellations unsent: {})",
+            self.ops.in_flight(),
+            self.event_armed,
+            self.unsent.len()
+        )))
     }
 }
 
 /// How long one wait lasts while the ring closes, where a completion could be kept back by a full
 /// completion queue.
 const CLOSE_LOOK: Duration = Duration::from_millis(100);
+/// How often it looks before it gives up. Closing the ring then cancels what is left.
+const CLOSE_LOOKS_MAX: u32 = 20;
 
 /// Waits until a descriptor is ready. One slot in the op table while it waits, and nothing else.
 ///

@@ -78,9 +78,12 @@ impl Ring {
     }
 
     /// Queues the cancellation of a poll. The poll itself completes in any case.
-    pub(super) fn poll_remove(&mut self, user_data: u64) -> io::Result<()> {
-        let remove = opcode::PollRemove::new(user_data).build();
-        self.push(&remove.user_data(NOBODY).flags(squeue::Flags::SKIP_SUCCESS))
+    ///
+    /// By ASYNC_CANCEL: POLL_REMOVE answers EALREADY while a wake-up is being looked into, and if
+    /// that comes to nothing the poll stays.
+    pub(super) fn cancel(&mut self, user_data: u64) -> io::Result<()> {
+        let cancel = opcode::AsyncCancel::new(user_data).build();
+        self.push(&cancel.user_data(NOBODY).flags(squeue::Flags::SKIP_SUCCESS))
     }
 
     /// Err(WouldBlock) if the queue is full and the kernel takes nothing before completions are
@@ -90,7 +93,7 @@ impl Ring {
             self.submit()?;
         }
         // SAFETY: `push` asks that the entry's parameters be valid for the whole operation.
-        // Entries come from `poll_add` and `poll_remove` alone: they hold numbers only. A
+        // Entries come from `poll_add` and `cancel` alone: they hold numbers only. A
         // descriptor that is closed, or even used again, before the kernel sees it makes the
         // poll fail or report another file's events: no memory is at stake, and the op table's
         // generations keep the outcome from reaching the wrong waiter.
@@ -175,10 +178,10 @@ mod tests {
             ring.poll_add(reading, libc::POLLIN as u32, 2).unwrap();
             ring.wait(Some(Duration::from_millis(1))).unwrap();
             assert_eq!(ring.reap(), None);
-            ring.poll_remove(2).unwrap();
+            ring.cancel(2).unwrap();
             assert_eq!(next(&mut ring), Some((2, -libc::ECANCELED)));
             // A cancellation that finds nothing is nobody's business.
-            ring.poll_remove(2).unwrap();
+            ring.cancel(2).unwrap();
             ring.wait(Some(Duration::from_millis(1))).unwrap();
             assert_eq!(ring.reap(), None);
         }

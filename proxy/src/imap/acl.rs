@@ -12,14 +12,15 @@ use crate::failure::Failure;
 pub(crate) async fn myrights(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
     let mut args = command.args;
     args.sp()?;
-    let name = session.internal(&args.astring()?)?;
+    let given = args.astring()?;
+    let name = session.internal(&given)?;
     args.end()?;
     let (_, rights) = rights(session, &name).await?;
     if !rights.may_know() {
         return Err(nonexistent());
     }
     let mut line = b"* MYRIGHTS ".to_vec();
-    encode::astring(&mut line, &session.external(&name))?;
+    encode::astring(&mut line, &given)?;
     line.extend_from_slice(format!(" {rights}\r\n").as_bytes());
     finish(session, command, &line)
 }
@@ -28,11 +29,12 @@ pub(crate) async fn myrights(session: &mut Session, command: &Command<'_>) -> Re
 pub(crate) async fn getacl(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
     let mut args = command.args;
     args.sp()?;
-    let name = session.internal(&args.astring()?)?;
+    let given = args.astring()?;
+    let name = session.internal(&given)?;
     args.end()?;
     let acl = administered(session, &name).await?;
     let mut line = b"* ACL ".to_vec();
-    encode::astring(&mut line, &session.external(&name))?;
+    encode::astring(&mut line, &given)?;
     for (identifier, rights) in acl.entries() {
         line.push(b' ');
         encode::astring(&mut line, identifier)?;
@@ -50,13 +52,14 @@ pub(crate) async fn listrights(
 ) -> Result<(), Failure> {
     let mut args = command.args;
     args.sp()?;
-    let name = session.internal(&args.astring()?)?;
+    let given = args.astring()?;
+    let name = session.internal(&given)?;
     args.sp()?;
     let identifier = args.astring()?.into_owned();
     args.end()?;
     administered(session, &name).await?;
     let mut line = b"* LISTRIGHTS ".to_vec();
-    encode::astring(&mut line, &session.external(&name))?;
+    encode::astring(&mut line, &given)?;
     line.push(b' ');
     encode::astring(&mut line, &identifier)?;
     line.extend_from_slice(grantable(&name, &identifier).as_bytes());

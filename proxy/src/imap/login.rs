@@ -89,7 +89,7 @@ async fn ask(session: &mut Session, challenge: &str) -> Result<Secret, Failure> 
 
 fn not_yet(session: &Session) -> Result<(), Failure> {
     if session.user.is_some() {
-        Err(Failure::bad("Already logged in"))
+        Err(Failure::State("Already logged in"))
     } else {
         Ok(())
     }

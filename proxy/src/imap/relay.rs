@@ -104,8 +104,12 @@ async fn forward_buffered(
                 let text = &up.input[ready..ready + line.len];
                 if let Some(held) = held(text, line.start.as_ref(), tag) {
                     pass(client, up, ready).await?;
+                    ready = 0;
                     let text = take(up, line.len);
-                    return stopped_at(up, held, text);
+                    if let Some(stop) = stop_at(up, held, text)? {
+                        return Ok(stop);
+                    }
+                    continue;
                 }
                 ready += line.len;
                 if let Some(literal) = line.literal {
@@ -127,8 +131,11 @@ async fn forward_buffered(
 /// Why a line isn't passed on.
 #[derive(Clone, Copy)]
 enum Held {
+    /// An empty line: some servers send one before an error, and no client should see it.
+    Nothing,
     Tagged,
     Continuation,
+    /// A good-bye, or the reply to a command that isn't under way.
     Unwanted,
 }
 
@@ -143,14 +150,16 @@ fn held(line: &[u8], start: Option<&Kind>, tag: Option<&[u8]>) -> Option<Held> {
             status: Some(Status::Bye),
             ..
         } => Some(Held::Unwanted),
-        Kind::Untagged { .. } | Kind::Empty => None,
+        Kind::Empty => Some(Held::Nothing),
+        Kind::Untagged { .. } => None,
     }
 }
 
-fn stopped_at(up: &Upstream, held: Held, line: Vec<u8>) -> Result<Stop, Failure> {
+fn stop_at(up: &Upstream, held: Held, line: Vec<u8>) -> Result<Option<Stop>, Failure> {
     match held {
-        Held::Tagged => Ok(Stop::At(Relayed::Tagged(line))),
-        Held::Continuation => Ok(Stop::At(Relayed::Continuation(line))),
+        Held::Nothing => Ok(None),
+        Held::Tagged => Ok(Some(Stop::At(Relayed::Tagged(line)))),
+        Held::Continuation => Ok(Some(Stop::At(Relayed::Continuation(line)))),
         Held::Unwanted => Err(Failure::Backend(
             up.fault(format_args!("said {}", printable(&line))),
         )),

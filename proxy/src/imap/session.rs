@@ -274,11 +274,13 @@ impl Session {
         if let Some(fault) = failure.fault() {
             self.upstreams.retain(|up| *up.server != *fault.server);
         }
-        if matches!(failure, Failure::Bad(_)) {
-            self.fe.metrics.commands_bad.add(1);
-            self.bad_in_row += 1;
-        } else {
-            self.bad_in_row = 0;
+        match failure {
+            Failure::Bad(_) => {
+                self.fe.metrics.commands_bad.add(1);
+                self.bad_in_row += 1;
+            }
+            Failure::State(_) => self.fe.metrics.commands_bad.add(1),
+            _ => self.bad_in_row = 0,
         }
         if self.bad_in_row >= limits::BAD_COMMANDS_MAX {
             return Err(self

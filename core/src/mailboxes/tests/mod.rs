@@ -8,6 +8,9 @@ use super::{
 };
 
 mod answers;
+mod damage;
+mod model;
+mod names;
 mod store;
 
 const MAP_BYTES: usize = 64 << 20;

@@ -92,3 +92,87 @@ fn one_owner() {
         Err(ListError::InUse { .. })
     ));
 }
+
+#[test]
+fn the_lock_lasts_as_long_as_the_last_reader() {
+    let directory = tempfile::tempdir().unwrap();
+    let (writer, reader, _) = open(directory.path());
+    drop(writer);
+    assert!(matches!(
+        ListFile::open(directory.path(), 1 << 20),
+        Err(ListError::InUse { .. })
+    ));
+    drop(reader);
+    assert!(!open(directory.path()).2.fresh);
+}
+
+#[test]
+fn threads_read_while_another_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut writer, reader, _) = open(directory.path());
+    let all: Vec<_> = (0..50)
+        .map(|n| active(&format!("shared.{n}"), "anyone lr "))
+        .collect();
+    sync(&mut writer, &all);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let reader = reader.clone();
+            scope.spawn(move || {
+                let query = super::query(&user("alice"), super::STANDARD, "", "*");
+                for _ in 0..200 {
+                    // Names come and go in pairs, in one commit: each answer has whole pairs.
+                    let lines = super::listed(&reader, &query, 1000);
+                    assert_eq!(lines.len() % 2, 0);
+                    assert!(reader.lookup(&name("shared.7")).unwrap().is_some());
+                }
+            });
+        }
+        for turn in 0..200 {
+            let pair = [format!("pair.{turn}"), format!("pair.{turn}.b")];
+            let come = pair.each_ref().map(|text| active(text, "anyone l "));
+            writer.apply(&come, None).unwrap();
+            if turn % 2 == 0 {
+                let go = pair.map(|text| Change::Deleted { name: name(&text) });
+                writer.apply(&go, None).unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn the_longest_names_and_identifiers() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut writer, reader, _) = open(directory.path());
+    let long = "x".repeat(490);
+    let parent = "y".repeat(244);
+    let child = format!("{parent}.{}", "z".repeat(245));
+    let group = "group:a-name-much-longer-than-a-key-has-room-for";
+    sync(
+        &mut writer,
+        &[
+            active(&long, &format!("{group} lr ")),
+            active(&parent, "twenty-bytes-of-user lr "),
+            active(&child, "twenty-bytes-of-user lr "),
+        ],
+    );
+    let mut member = user("twenty-bytes-of-user");
+    member.groups.push(group[6..].to_owned());
+    let list = |pattern: &str| {
+        let query = super::query(&member, super::STANDARD, "", pattern);
+        super::listed(&reader, &query, 1).len()
+    };
+    assert_eq!(list("*"), 3);
+    assert_eq!(list(&long), 1);
+    assert_eq!(list(&format!("{long}*")), 1);
+    assert_eq!(list(&"x".repeat(1024)), 0);
+    assert!(
+        reader
+            .has_children(&member, super::STANDARD, &name(&parent))
+            .unwrap()
+    );
+    assert!(
+        !reader
+            .has_children(&member, super::STANDARD, &name(&long))
+            .unwrap()
+    );
+}

@@ -178,12 +178,15 @@ impl Request {
         loop {
             let end = memchr::memchr3(b'\r', b'\n', 0, args).unwrap_or(args.len());
             let (line, rest) = args.split_at(end);
-            let marker = marker::read(line);
-            let text = &line[..marker.map_or(end, |marker| marker.start)];
-            self.bytes.extend_from_slice(text);
-            let Some((rest, marker)) = rest.strip_prefix(b"\r\n").zip(marker) else {
+            let Some(marker) = marker::read(line) else {
+                self.bytes.extend_from_slice(line);
                 return self;
             };
+            let Some(rest) = rest.strip_prefix(b"\r\n") else {
+                self.bytes.extend_from_slice(&line[..end - b"}".len()]);
+                return self;
+            };
+            self.bytes.extend_from_slice(&line[..marker.start]);
             let size = usize::try_from(marker.size)
                 .unwrap_or(usize::MAX)
                 .min(rest.len());

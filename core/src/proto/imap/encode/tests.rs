@@ -113,8 +113,11 @@ fn verbatim_adds_no_command() {
         // A literal that isn't there would swallow the next command.
         (" {9}\r\nx", "a NOOP {1+}\r\nx\r\n"),
         (" {99999999999999999999}\r\nx", "a NOOP {1+}\r\nx\r\n"),
-        (" x {9}", "a NOOP x \r\n"),
-        (" x {99999999999999999999}", "a NOOP x \r\n"),
+        (" x {9}", "a NOOP x {9\r\n"),
+        (
+            " x{9}{99999999999999999999}",
+            "a NOOP x{9}{99999999999999999999\r\n",
+        ),
     ] {
         let mut request = Request::new(Literals::Plus);
         request.raw("a NOOP").verbatim(args.as_bytes()).end();
