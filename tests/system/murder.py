@@ -181,8 +181,9 @@ class Frontend:
         try:
             code = self.process.wait(30)
         except subprocess.TimeoutExpired:
+            threads = self.threads()
             self.kill()
-            raise AssertionError(f"{self.name} does not end on SIGTERM") from None
+            raise AssertionError(f"{self.name} does not end on SIGTERM; its threads wait in {threads}") from None
         assert not leak, leak
         assert code == 0, f"{self.name} ended with {code}"
         self.check_log()
@@ -195,6 +196,16 @@ class Frontend:
         except AssertionError:
             return f"{self.name}: {self.descriptors()} descriptors are open, {self.idle} were at idle"
         return None
+
+    def threads(self):
+        """What each thread is and where in the kernel it waits."""
+        found = []
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            try:
+                found.append(f"{(task / 'comm').read_text().strip()}: {(task / 'wchan').read_text()}")
+            except OSError:
+                pass
+        return ", ".join(found)
 
     def check_log(self):
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if "panic" in line]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The system tests: Ravenry before a real Cyrus murder.
 
-usage: run.py [--only TEXT] [--list] [--jobs N] [--frontend cyrus] [--logs DIR]
+usage: run.py [--only TEXT] [--list] [--jobs N] [--limit SECONDS] [--frontend cyrus] [--logs DIR]
 
 A test is a function `test_NAME(world)` in a file `test_*.py` beside this one. Each job has a world of its
 own (a murder, and our frontend before it) and takes the next test when it is free. The last line is
@@ -46,7 +46,7 @@ class Report:
     def __init__(self, logs):
         self.logs, self.lock = logs, threading.Lock()
         self.count = {"ok": 0, "FAIL": 0, "SKIP": 0}
-        self.failed, self.skipped = [], []
+        self.failed, self.skipped, self.running = [], [], []
 
     def result(self, word, name, seconds, note=""):
         with self.lock:
@@ -86,14 +86,13 @@ def logs_of(world):
 
 def run_test(world, name, test, report):
     start, logs = time.monotonic(), logs_of(world)
+    report.running.append(name)
     try:
         marks.check(test, world)
         try:
             test(world)
-        except BaseException:
-            logs += [(frontend.log, 0) for frontend in world.extra]
-            raise
         finally:
+            logs += [(frontend.log, 0) for frontend in world.extra]
             world.end_of_test()
     except marks.Skip as why:
         report.result("SKIP", name, time.monotonic() - start, str(why))
@@ -102,6 +101,8 @@ def run_test(world, name, test, report):
         world.revive()
     else:
         report.result("ok", name, time.monotonic() - start)
+    finally:
+        report.running.remove(name)
 
 
 def work(todo, frontend, report, worlds):
@@ -138,6 +139,7 @@ def main():
     usage.add_argument("--only", action="append", metavar="TEXT", help="tests whose name has TEXT in it (repeatable)")
     usage.add_argument("--list", action="store_true", help="name the tests and run none")
     usage.add_argument("--jobs", type=int, default=2, metavar="N", help="worlds side by side (default 2)")
+    usage.add_argument("--limit", type=float, default=900, metavar="SECONDS", help="for all of it (default 900)")
     usage.add_argument("--frontend", choices=["ravenry", "cyrus"], default="ravenry")
     usage.add_argument("--logs", type=Path, default=ROOT / "target/system-tests", metavar="DIR")
     options = usage.parse_args()
@@ -160,8 +162,11 @@ def main():
     try:
         for job in jobs:
             job.start()
+        until = time.monotonic() + options.limit
         for job in jobs:
-            job.join()
+            job.join(max(0, until - time.monotonic()))
+        for name in report.running:
+            report.failure(name, options.limit, TimeoutError(f"not done after {options.limit:.0f} s of all tests"), [])
     finally:
         for world in worlds:  # some are left where a signal ends all
             world.close()

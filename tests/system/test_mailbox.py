@@ -77,6 +77,7 @@ def test_nothing_selected(world):
     for command in ("FETCH 1 FLAGS", "STORE 1 +FLAGS (\\Seen)", "SEARCH ALL", "EXPUNGE", "CHECK", "CLOSE",
                     "UNSELECT", "COPY 1 INBOX", "UID FETCH 1 FLAGS", "UID EXPUNGE 1", "SORT (DATE) UTF-8 ALL"):
         session.command(command).bad()
+        session.command("NOOP").ok()
     session.in_step()
 
 

@@ -1,7 +1,9 @@
 """From the greeting to LOGOUT: CAPABILITY, ID, NOOP, every way to log in, and what the log says of it."""
 
 import base64
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -209,7 +211,7 @@ def test_saslauthd(world):
     user = world.user_with_password(at_backends=True)
     address = "/".join(map(str, world.murder.address("backend1")))
     with tempfile.TemporaryDirectory() as run:
-        # it ends by a signal to its whole process group: a session of its own
+        # it signals its whole process group when it ends: a session of its own
         daemon = subprocess.Popen([program, "-d", "-a", "rimap", "-O", address, "-m", run, "-n", "2"],
                                   start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -219,8 +221,8 @@ def test_saslauthd(world):
             session.login(user, user + "pw").ok()
             session.select("INBOX").ok()
         finally:
-            daemon.terminate()
-            daemon.wait()
+            os.killpg(daemon.pid, signal.SIGKILL)
+            daemon.wait(10)
         session = world.keep(Conversation(frontend.address))
         session.login(user, user + "pw").no("UNAVAILABLE")
         session.in_step()
