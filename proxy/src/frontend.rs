@@ -131,15 +131,15 @@ impl Frontend {
         self.metrics.client_bytes_out.add(bytes_out);
     }
 
-    /// Counts an attempt to reach a backend, and learns what it can do.
-    pub(crate) fn note_connect(&self, server: &Rc<str>, result: &Result<Upstream, BackendFault>) {
-        match result {
-            Ok(up) => {
-                self.metrics.upstream_connects.add(1);
-                self.capabilities.learn(server, &up.capabilities);
-            }
-            Err(_) => self.metrics.upstream_failures.add(1),
+    /// Counts an attempt to reach a backend.
+    pub(crate) fn count_connect(&self, ok: bool) {
+        let metrics = &self.metrics;
+        if ok {
+            &metrics.upstream_connects
+        } else {
+            &metrics.upstream_failures
         }
+        .add(1);
     }
 
     /// Asks every backend of the list what it can do, as the proxy itself; goes on doing so for
