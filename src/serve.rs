@@ -32,8 +32,7 @@ pub(crate) fn check(config: &Config) -> Result<(), String> {
     let plan = Plan::new(config);
     let advice = plan.check_host()?;
     let (proxy, client) = roles(config)?;
-    let pool = Pool::new("hash", 1, 1).map_err(|error| error.to_string())?;
-    Authenticator::open(&config.auth, pool).map_err(|error| error.to_string())?;
+    Authenticator::open(&config.auth, pool("hash", 1, 1)?).map_err(|error| error.to_string())?;
     groups(config)?;
     for warning in config.warnings().iter().chain(&advice) {
         crate::complain(&format!("warning: {warning}"));
@@ -60,8 +59,10 @@ pub(crate) fn serve(config: &Config) -> Result<(), String> {
     let (proxy, client) = roles(config)?;
     let (writer, reader) = open_list(config)?;
     let stats = Stats::new(Registry::new(plan.shards.len()), Arc::clone(&guard));
-    let (core, barrier) = start_core(&plan, config, client, (writer, reader.clone()), &stats)?;
-    let parts = parts(config, proxy, reader, barrier)?;
+    let resolver = pool("resolve", RESOLVER_THREADS, RESOLVER_QUEUE_MAX)?;
+    let list = (writer, reader.clone());
+    let (core, barrier) = start_core(&plan, config, client, list, &stats, resolver.clone())?;
+    let parts = parts(config, proxy, reader, barrier, resolver)?;
     let shards = start_shards(&plan, proxy, &parts, &stats)?;
     stats.watch(
         shards
@@ -124,9 +125,10 @@ fn start_core(
     client: &MupdateClient,
     (writer, reader): (ListWriter, ListReader),
     stats: &Stats,
+    resolver: Pool,
 ) -> Result<(ShardHandle, Barrier), String> {
     let (server, authname) = (client.server.clone(), client.authname.clone());
-    let mut settings = FollowerConfig::new(server, authname, client.password.clone());
+    let mut settings = FollowerConfig::new(server, authname, client.password.clone(), resolver);
     settings.connect_within = config.limits.connect;
     settings.noop_every = client.noop_interval;
     let (follower, barrier) = follower(settings, writer, reader);
@@ -148,15 +150,17 @@ fn start_core(
     Ok((core, barrier))
 }
 
+fn pool(name: &str, threads: usize, queue_max: usize) -> Result<Pool, String> {
+    Pool::new(name, threads, queue_max).map_err(|error| format!("can't start threads: {error}"))
+}
+
 fn parts(
     config: &Config,
     proxy: &Proxy,
     list: ListReader,
     barrier: Barrier,
+    resolver: Pool,
 ) -> Result<Parts, String> {
-    let pool = |name: &str, threads, queue| {
-        Pool::new(name, threads, queue).map_err(|error| format!("can't start threads: {error}"))
-    };
     let hashing = rt::cpus().len().min(limits::HASH_THREADS_MAX);
     let hashing = pool("hash", hashing, limits::HASH_QUEUE_MAX)?;
     let authenticator = Authenticator::open(&config.auth, hashing);
@@ -173,7 +177,7 @@ fn parts(
         list,
         barrier,
         authenticator: authenticator.map_err(|error| error.to_string())?,
-        resolver: pool("resolve", RESOLVER_THREADS, RESOLVER_QUEUE_MAX)?,
+        resolver,
     })
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use ravenry_core::config::Endpoint;
 use ravenry_core::proto::sasl::Secret;
+use ravenry_core::rt::Pool;
 
 /// Where the master is, and how long to wait for what.
-#[derive(Debug)]
 pub struct FollowerConfig {
     /// The master.
     pub server: Endpoint,
@@ -14,6 +14,8 @@ pub struct FollowerConfig {
     pub authname: String,
     /// Its password; sent by SASL PLAIN.
     pub password: Secret,
+    /// Where the master's name is resolved, if it is one.
+    pub resolver: Pool,
     /// How often to ask the master for a sign of life.
     pub noop_every: Duration,
     /// How long a connection may take to be made, name resolution included.
@@ -47,11 +49,12 @@ impl FollowerConfig {
 
     /// The defaults. A Cyrus master holds one lock while it sends its list to anybody, seconds
     /// for a million names: `answer_within` has to be well above that.
-    pub fn new(server: Endpoint, authname: String, password: Secret) -> Self {
+    pub fn new(server: Endpoint, authname: String, password: Secret, resolver: Pool) -> Self {
         Self {
             server,
             authname,
             password,
+            resolver,
             noop_every: Duration::from_secs(2),
             connect_within: Duration::from_secs(5),
             answer_within: Duration::from_secs(10),

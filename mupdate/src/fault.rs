@@ -14,8 +14,7 @@ const EXCERPT_BYTES_MAX: usize = 200;
 /// The end of a connection, or of the attempt to make one.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// The name of the master's host can't be resolved.
-    Resolve(String),
+    /// Its name can't be resolved, or nobody listens there.
     Connect(io::Error),
     Closed,
     Broken(io::Error),
@@ -37,7 +36,7 @@ pub(crate) enum Fault {
 impl Fault {
     pub(crate) fn reason(&self) -> AwayReason {
         match self {
-            Self::Resolve(_) | Self::Connect(_) => AwayReason::Unreachable,
+            Self::Connect(_) => AwayReason::Unreachable,
             Self::Closed | Self::Broken(_) | Self::Bye(_) => AwayReason::Closed,
             Self::Silent { .. } => AwayReason::Silent,
             Self::LoginRefused(_) | Self::Credentials(_) | Self::NoPlain => {
@@ -56,9 +55,7 @@ impl Fault {
     /// What the operator can do, where something can be done.
     pub(crate) fn advice(&self) -> &'static str {
         match self {
-            Self::Resolve(_) | Self::Connect(_) => {
-                "check [mupdate.client] server, and that the master listens there"
-            }
+            Self::Connect(_) => "check [mupdate.client] server, and that the master listens there",
             Self::LoginRefused(_) => {
                 "check [mupdate.client] authname and password, and that the master knows the \
                  account (Cyrus: in its SASL database, and among its admins)"
@@ -82,7 +79,6 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resolve(why) => write!(f, "the master's name can't be resolved: {why}"),
             Self::Connect(error) => write!(f, "can't connect: {error}"),
             Self::Closed => f.write_str("the master closed the connection"),
             Self::Broken(error) => write!(f, "the connection broke: {error}"),

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use ravenry_core::config::Endpoint;
 use ravenry_core::mailboxes::{ListReader, ListWriter, Removed, SyncToken};
 use ravenry_core::proto::sasl::Plain;
-use ravenry_core::rt::{self, Either, Instant, Stream, channel};
+use ravenry_core::rt::{self, Either, Instant, Pool, Stream, channel};
 
 use crate::backoff::Backoff;
 use crate::barrier::{self, Barrier, BarrierError, Reply, Request};
@@ -22,7 +23,6 @@ use crate::batch::BatchLimits;
 use crate::config::FollowerConfig;
 use crate::fault::Fault;
 use crate::machine::{Answer, Machine, Settings, Step};
-use crate::master::Connector;
 use crate::status::{AwayReason, FollowerState, Published};
 
 /// What is read at once.
@@ -38,8 +38,10 @@ const REQUESTS_AT_ONCE_MAX: usize = 4096;
 
 /// The follower; [`Follower::run`] it on the mupdate core.
 pub struct Follower {
-    server: String,
-    connector: Connector,
+    server: Endpoint,
+    authname: String,
+    resolver: Pool,
+    connect_within: Duration,
     answer_within: Duration,
     writer: ListWriter,
     reader: ListReader,
@@ -69,7 +71,7 @@ pub fn follower(
     let settings = Settings {
         login: Plain {
             authzid: config.authname.clone().into_bytes(),
-            authcid: config.authname.into_bytes(),
+            authcid: config.authname.clone().into_bytes(),
             password: config.password,
         },
         noop_every: config.noop_every,
@@ -81,8 +83,10 @@ pub fn follower(
         barriers_max: BARRIERS_MAX,
     };
     let follower = Follower {
-        server: config.server.to_string(),
-        connector: Connector::new(&config.server, config.connect_within),
+        server: config.server,
+        authname: config.authname,
+        resolver: config.resolver,
+        connect_within: config.connect_within,
         answer_within: config.answer_within,
         writer,
         reader,
@@ -129,8 +133,10 @@ impl Follower {
 
     /// One connection, from connect to its end.
     async fn converse(&mut self) -> Result<Infallible, Fault> {
-        let connecting = self.connector.clone().connect();
-        let stream = self.meanwhile(connecting).await?;
+        let (server, resolver) = (self.server.clone(), self.resolver.clone());
+        let within = self.connect_within;
+        let connecting = async move { server.connect(&resolver, within).await };
+        let stream = self.meanwhile(connecting).await.map_err(Fault::Connect)?;
         let mut sync = Some(self.writer.begin_sync().map_err(Fault::List)?);
         self.machine.connected(rt::now());
         loop {
@@ -308,13 +314,13 @@ impl Follower {
     fn tell(&mut self, fault: &Fault, wait: Duration) {
         let reason = Some(fault.reason());
         let advice = fault.advice();
-        let server = &self.server;
+        let (server, account) = (&self.server, &self.authname);
         if self.told == reason {
-            tracing::debug!(server, retry_in = ?wait, "still no MUPDATE master: {fault}");
+            tracing::debug!(%server, retry_in = ?wait, "still no MUPDATE master: {fault}");
         } else if fault.lasts() {
-            tracing::error!(server, advice, "no MUPDATE master: {fault}");
+            tracing::error!(%server, account, advice, "no MUPDATE master: {fault}");
         } else {
-            tracing::warn!(server, advice, retry_in = ?wait, "no MUPDATE master: {fault}");
+            tracing::warn!(%server, advice, retry_in = ?wait, "no MUPDATE master: {fault}");
         }
         self.told = reason;
     }

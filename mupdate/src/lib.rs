@@ -17,7 +17,6 @@ mod config;
 mod fault;
 mod follower;
 mod machine;
-mod master;
 mod status;
 
 pub use barrier::{Barrier, BarrierError};

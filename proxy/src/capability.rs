@@ -53,11 +53,18 @@ pub(crate) struct CapabilityCache {
 }
 
 impl CapabilityCache {
-    /// Notes what a server announced after login.
-    pub(crate) fn learn(&self, server: &Rc<str>, capabilities: &Rc<Capabilities>) {
-        self.servers
-            .borrow_mut()
-            .insert(Rc::clone(server), Rc::clone(capabilities));
+    /// Notes what a server announced after login, and gives the one copy of it: sessions of the
+    /// same server share it.
+    pub(crate) fn learn(&self, server: &Rc<str>, announced: Capabilities) -> Rc<Capabilities> {
+        let mut servers = self.servers.borrow_mut();
+        match servers.get(server) {
+            Some(known) if **known == announced => Rc::clone(known),
+            _ => {
+                let new = Rc::new(announced);
+                servers.insert(Rc::clone(server), Rc::clone(&new));
+                new
+            }
+        }
     }
 
     /// Whether a server has announced anything yet.

@@ -4,16 +4,15 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::io;
-use std::net::ToSocketAddrs;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ravenry_core::auth::Authenticator;
-use ravenry_core::config::{self, Endpoint};
+use ravenry_core::config;
 use ravenry_core::mailboxes::{Groups, ListReader, Namespace, UserId};
 use ravenry_core::metrics::Recorder;
-use ravenry_core::rt::{self, Address, Pool, Stream};
+use ravenry_core::rt::{self, Pool, Stream};
 use ravenry_core::wire::imap::CommandLimits;
 use ravenry_mupdate::Barrier;
 
@@ -113,30 +112,10 @@ impl Frontend {
 
     /// Connects to a backend's IMAP port.
     pub(crate) async fn connect(&self, server: &str) -> io::Result<Stream> {
-        let within = self.parts.limits.connect;
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "DNS has no address for it");
-        for address in self.resolve(server).await? {
-            match Stream::connect(&address, within).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    async fn resolve(&self, server: &str) -> io::Result<Vec<Address>> {
-        let (host, port) = match self.parts.upstream.imap(server) {
-            Endpoint::Address(address) => return Ok(vec![address]),
-            Endpoint::Name { host, port } => (host, port),
-        };
-        let asked = self
-            .parts
-            .resolver
-            .run(move || (host.as_str(), port).to_socket_addrs());
-        let found = asked
+        let backend = self.parts.upstream.imap(server);
+        backend
+            .connect(&self.parts.resolver, self.parts.limits.connect)
             .await
-            .map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(found?.map(Address::Tcp).collect())
     }
 
     /// Counts a session that begins.
@@ -152,15 +131,15 @@ impl Frontend {
         self.metrics.client_bytes_out.add(bytes_out);
     }
 
-    /// Counts an attempt to reach a backend, and learns what it can do.
-    pub(crate) fn note_connect(&self, server: &Rc<str>, result: &Result<Upstream, BackendFault>) {
-        match result {
-            Ok(up) => {
-                self.metrics.upstream_connects.add(1);
-                self.capabilities.learn(server, &up.capabilities);
-            }
-            Err(_) => self.metrics.upstream_failures.add(1),
+    /// Counts an attempt to reach a backend.
+    pub(crate) fn count_connect(&self, ok: bool) {
+        let metrics = &self.metrics;
+        if ok {
+            &metrics.upstream_connects
+        } else {
+            &metrics.upstream_failures
         }
+        .add(1);
     }
 
     /// Asks every backend of the list what it can do, as the proxy itself; goes on doing so for

@@ -58,7 +58,7 @@ impl Upstream {
                 format_args!("no login within {:?}", fe.parts.limits.upstream_login),
             ))
         });
-        fe.note_connect(server, &result);
+        fe.count_connect(result.is_ok());
         result
     }
 
@@ -123,7 +123,8 @@ impl Upstream {
             let (proxy, said) = (&fe.parts.upstream.authname, printable(&done));
             return Err(self.fault(format_args!("refuses {proxy} as the user's proxy: {said}")));
         }
-        self.capabilities = Rc::new(self.capabilities_of(&done).await?);
+        let announced = self.capabilities_of(&done).await?;
+        self.capabilities = fe.capabilities.learn(&self.server, announced);
         Ok(())
     }
 

@@ -2,10 +2,12 @@
 //! mailbox list gives them.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
+use std::time::Duration;
 
-use crate::rt::Address;
+use crate::rt::{self, Address, Pool, Stream};
 
 /// Where to connect. A name is resolved at each connect, so that DNS may change under us.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +21,41 @@ pub enum Endpoint {
         /// The port.
         port: u16,
     },
+}
+
+impl Endpoint {
+    /// Connects to the first of its addresses that takes a connection, all within `within`. The
+    /// system's resolver blocks, so names are resolved on `resolver`.
+    pub async fn connect(&self, resolver: &Pool, within: Duration) -> io::Result<Stream> {
+        let deadline = rt::now() + within;
+        let addresses = rt::timeout_at(deadline, self.resolve(resolver)).await?;
+        let mut failure = io::Error::new(io::ErrorKind::NotFound, "its name has no address");
+        for address in addresses? {
+            let left = deadline.saturating_duration_since(rt::now());
+            match Stream::connect(&address, left).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    async fn resolve(&self, resolver: &Pool) -> io::Result<Vec<Address>> {
+        let (host, port) = match self {
+            Self::Address(address) => return Ok(vec![address.clone()]),
+            Self::Name { host, port } => (host.clone(), *port),
+        };
+        let asked = resolver.run(move || {
+            let found = (host.as_str(), port).to_socket_addrs()?;
+            Ok(found.map(Address::Tcp).collect())
+        });
+        let found: io::Result<_> = asked
+            .await
+            .map_err(|busy| io::Error::other(format!("the resolver: {busy}")))?;
+        found.map_err(|error| {
+            io::Error::new(error.kind(), format!("its name can't be resolved: {error}"))
+        })
+    }
 }
 
 impl FromStr for Endpoint {

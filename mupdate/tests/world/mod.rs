@@ -14,7 +14,7 @@ use std::time::Duration;
 use ravenry_core::config::Endpoint;
 use ravenry_core::mailboxes::{ListFile, ListReader, Name};
 use ravenry_core::proto::sasl::Secret;
-use ravenry_core::rt::{self, Listener, ShardConfig, Stream};
+use ravenry_core::rt::{self, Listener, Pool, ShardConfig, Stream};
 use ravenry_mupdate::{Barrier, Follower, FollowerConfig, FollowerState, follower};
 
 pub(crate) const BANNER: &str = "* AUTH \"PLAIN\" \"LOGIN\"\r\n* COMPRESS \"DEFLATE\"\r\n* PARTIAL-UPDATE\r\n\
@@ -192,7 +192,8 @@ pub(crate) fn start_master(address: &str, scripts: Vec<Vec<Act>>) -> (Endpoint, 
 /// A follower in a hurry, on a machine that may be busy.
 pub(crate) fn config(master: Endpoint) -> FollowerConfig {
     let password = Secret::from("mupdatepw");
-    let mut config = FollowerConfig::new(master, "frontend".into(), password);
+    let resolver = Pool::new("resolver", 1, 1).unwrap();
+    let mut config = FollowerConfig::new(master, "frontend".into(), password, resolver);
     config.noop_every = Duration::from_millis(100);
     config.answer_within = SECOND;
     config.backoff_min = Duration::from_millis(10);

@@ -1,7 +1,7 @@
 //! ACL commands (RFC 4314). What only reads is answered from the list; SETACL and DELETEACL are
 //! done by the mailbox's backend and settled like every change of the list.
 
-use ravenry_core::mailboxes::{Acl, Name, Rights, State, UserId};
+use ravenry_core::mailboxes::{Acl, Name, Rights, State};
 use ravenry_core::proto::imap::{Command, Verb, encode};
 
 use super::mailbox::{change, request};
@@ -62,34 +62,14 @@ pub(crate) async fn listrights(
     encode::astring(&mut line, &given)?;
     line.push(b' ');
     encode::astring(&mut line, &identifier)?;
-    line.extend_from_slice(grantable(&name, &identifier).as_bytes());
+    let (always, each) = Rights::listed_for(&name, &identifier);
+    line.push(b' ');
+    encode::astring(&mut line, always.to_string().as_bytes())?;
+    for right in each {
+        line.extend_from_slice(format!(" {right}").as_bytes());
+    }
     line.extend_from_slice(b"\r\n");
     finish(session, command, &line)
-}
-
-/// The rights that an identifier always has on a mailbox, and those that can be granted to it one
-/// by one (RFC 4314 section 3.7). Anyone may post to a user's inbox.
-fn grantable(name: &Name, identifier: &[u8]) -> String {
-    let owner = UserId::parse(identifier).is_ok_and(|user| name.is_owned_by(&user));
-    let always = match (owner, name.is_inbox()) {
-        (true, _) => Rights::OWNER,
-        (false, true) => Rights::POST,
-        (false, false) => Rights::NONE,
-    };
-    let always = always.to_string();
-    let mut answer = if always.is_empty() {
-        " \"\"".to_owned()
-    } else {
-        format!(" {always}")
-    };
-    for right in "lrswipkxtecdan0123456789"
-        .chars()
-        .filter(|right| !always.contains(*right))
-    {
-        answer.push(' ');
-        answer.push(right);
-    }
-    answer
 }
 
 /// SETACL mailbox identifier rights, DELETEACL mailbox identifier.

@@ -25,6 +25,7 @@ pub(crate) async fn run(session: &mut Session, command: &Command<'_>) -> Result<
         }
         Verb::Login => login::login(session, command).await,
         Verb::Authenticate => login::authenticate(session, command).await,
+        Verb::Unknown => Err(Failure::bad("Unrecognized command")),
         _ => {
             session.logged_in()?;
             authenticated(session, command).await

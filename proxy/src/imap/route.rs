@@ -27,7 +27,7 @@ impl Session {
     pub(crate) fn logged_in(&self) -> Result<&Identity, Failure> {
         self.user
             .as_deref()
-            .ok_or_else(|| Failure::State("Please login first"))
+            .ok_or(Failure::State("Please login first"))
     }
 
     /// A name as the client gave it, in its internal form.

@@ -52,5 +52,5 @@ pub(crate) async fn copy(session: &mut Session, command: &Command<'_>) -> Result
 fn selected(session: &Session) -> Result<usize, Failure> {
     session
         .selected_index()
-        .ok_or_else(|| Failure::State("Please select a mailbox first"))
+        .ok_or(Failure::State("Please select a mailbox first"))
 }
