@@ -121,11 +121,12 @@ class Frontend:
         self.directory = murder.directory / self.name
         self.directory.mkdir()
         (self.directory / "users").write_text("".join(f"{line}\n" for line in users))
-        (self.directory / "users").chmod(0o600)
         self.config = self.directory / "ravenry.toml"
         values = dict(name=self.name, domain=DOMAIN, top=top, auth=auth, host=self.address[0], port=IMAP,
                       net=murder.net, mupdate=MUPDATE, account=account)
         self.config.write_text(CONFIG.format(**{**values, **replace}))
+        for secret in (self.directory / "users", self.config):
+            secret.chmod(0o600)
         self.log = self.directory / "log"
         self.process = None
         self.idle = None

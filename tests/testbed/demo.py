@@ -77,14 +77,17 @@ User alice
 Pass alicepw
 SSLType None
 AuthMechs PLAIN
+
 IMAPStore remote
 Account ravenry
 UseNamespace no
 PathDelimiter .
+
 MaildirStore local
 Path /tmp/alice-mail/
 Inbox /tmp/alice-mail/INBOX
 SubFolders Verbatim
+
 Channel mail
 Far :remote:
 Near :local:
@@ -167,6 +170,7 @@ class Check:
 
 
 def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started it in the background
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print("starting Cyrus: a MUPDATE master and two backends", flush=True)
     murder, frontend = Murder(nodes="mupdate,backend1,backend2"), None
