@@ -55,8 +55,14 @@ pub(crate) fn ask(config: &Config, question: Question) -> Result<(), String> {
     Ok(())
 }
 
-/// Listens for questions; a task of the mupdate core.
+/// Listens for questions; a task of the mupdate core. Whoever has the mailbox list open owns
+/// `state_dir`, so a socket that is there already is a dead process's (which the kernel may keep
+/// listening for some milliseconds more).
 pub(crate) fn listen(path: PathBuf) -> io::Result<Listener> {
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let listener = Listener::bind(&Address::Unix(path.clone()))?;
     fs::set_permissions(&path, Permissions::from_mode(0o600))?;
     Ok(listener)

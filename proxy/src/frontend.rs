@@ -17,7 +17,6 @@ use ravenry_core::wire::imap::CommandLimits;
 use ravenry_mupdate::Barrier;
 
 use crate::capability::{BEFORE_LOGIN, CapabilityCache};
-use crate::failure::BackendFault;
 use crate::upstream::Upstream;
 
 /// What a frontend's shards are made from; each gets a clone.
