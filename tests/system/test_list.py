@@ -82,9 +82,9 @@ def test_deleted_mailboxes_are_not_listed(world):
 
 def test_namespace_and_rights_as_cyrus_does(world):
     user, other, session = family(world)
-    oracle = world.oracle(user)
     box = world.shared("backend2")
     readonly = world.shared("backend1", rights="lr")
+    oracle = world.oracle(user)
     names = ["INBOX", "INBOX.Sent", box, readonly, f"user.{other}.open", f"user.{other}", "nosuch"]
     commands = ["NAMESPACE", *(f"MYRIGHTS {name}" for name in names), *(f"GETACL {name}" for name in names)]
     for command in commands:

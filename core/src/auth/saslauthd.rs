@@ -78,8 +78,8 @@ async fn ask(socket: &Path, question: &Secret, within: Duration) -> io::Result<V
     }
 }
 
-/// What an answer means. A NO for a reason of its own ("NO [ALERT] Couldn't contact remote
-/// authentication server", "NO internal memory error") says nothing about the password.
+/// What an answer means. A NO for a reason of its own (`NO [ALERT] Couldn't contact remote
+/// authentication server`, `NO internal memory error`) says nothing about the password.
 fn judge(answer: &[u8]) -> Result<(), AuthError> {
     let text = String::from_utf8_lossy(answer);
     let text = text.trim_end_matches(['\0', '\r', '\n']);

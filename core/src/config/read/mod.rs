@@ -1,4 +1,4 @@
-//! Which keys there are: from the TOML tables to [`Config`](super::Config), section by section.
+//! Which keys there are: from the TOML tables to [`Config`], section by section.
 
 mod roles;
 

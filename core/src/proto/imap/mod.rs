@@ -1,6 +1,6 @@
 //! IMAP as far as a frontend has to understand it (RFC 3501, RFC 9051), and nothing more.
 //!
-//! A command is split into tag, verb and arguments ([`command`]); the arguments are read with a
+//! A command is split into tag, verb and arguments ([`command()`]); the arguments are read with a
 //! [`Cursor`] by whoever routes the command. What is sent on is built by [`encode`]: strings are
 //! encoded anew, never pasted. Responses of backends are read where the frontend acts on them:
 //! [`status`], [`list`] and [`Capabilities`].
