@@ -106,3 +106,37 @@ impl CapabilityCache {
         list
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn learn(cache: &CapabilityCache, server: &str, announced: &str) -> Rc<Capabilities> {
+        cache.learn(&server.into(), Capabilities::parse(announced.as_bytes()))
+    }
+
+    #[test]
+    fn what_one_backend_lacks_is_not_announced() {
+        let cache = CapabilityCache::default();
+        assert_eq!(cache.after_login(), OWN, "nobody asked: nothing promised");
+        learn(&cache, "b1", "IMAP4rev1 IDLE MOVE UIDPLUS CONDSTORE");
+        assert_eq!(
+            cache.after_login(),
+            format!("{OWN} IDLE MOVE UIDPLUS"),
+            "and only what is built"
+        );
+        learn(&cache, "b2", "IMAP4rev1 idle UIDPLUS");
+        assert_eq!(cache.after_login(), format!("{OWN} IDLE UIDPLUS"));
+        cache.keep_only(&["b1".into()]);
+        assert_eq!(cache.after_login(), format!("{OWN} IDLE MOVE UIDPLUS"));
+    }
+
+    #[test]
+    fn sessions_share_what_a_server_announced() {
+        let cache = CapabilityCache::default();
+        let first = learn(&cache, "b1", "IDLE MOVE");
+        assert!(Rc::ptr_eq(&first, &learn(&cache, "b1", "MOVE IDLE")));
+        let changed = learn(&cache, "b1", "IDLE");
+        assert!(!Rc::ptr_eq(&first, &changed) && !changed.has("MOVE"));
+    }
+}

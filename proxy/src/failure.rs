@@ -141,3 +141,67 @@ impl From<HasNul> for Failure {
         Self::bad(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backend() -> BackendFault {
+        BackendFault {
+            server: "b1.example".to_owned(),
+            why: "secret reason".to_owned(),
+        }
+    }
+
+    fn tagged(failure: &Failure, selected: Option<&str>) -> String {
+        match failure.answer(selected) {
+            Answer::Tagged(text) => text,
+            Answer::Bye(end, text) => format!("BYE {end:?} {text}"),
+            Answer::Silence(end) => format!("silence {end:?}"),
+        }
+    }
+
+    #[test]
+    fn a_lost_backend_ends_the_session_only_where_its_mailbox_is_selected() {
+        let lost = Failure::Backend(backend());
+        assert!(tagged(&lost, None).starts_with("NO [UNAVAILABLE] "));
+        assert!(tagged(&lost, Some("b2.example")).starts_with("NO [UNAVAILABLE] "));
+        assert!(tagged(&lost, Some("b1.example")).starts_with("BYE BackendLost [UNAVAILABLE] "));
+    }
+
+    #[test]
+    fn a_client_that_has_had_a_half_is_told_nothing_more() {
+        assert_eq!(
+            tagged(&Failure::Torn(backend()), None),
+            "silence BackendLost"
+        );
+        let gone = Failure::Client(io::ErrorKind::TimedOut.into());
+        assert_eq!(tagged(&gone, Some("b1.example")), "silence ClientGone");
+    }
+
+    #[test]
+    fn what_a_backend_failed_of_is_for_the_log() {
+        for selected in [None, Some("b1.example")] {
+            let text = tagged(&Failure::Backend(backend()), selected);
+            assert!(
+                text.contains("b1.example") && !text.contains("secret"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn refusals_carry_their_code() {
+        assert_eq!(tagged(&Failure::coded("INUSE", "x"), None), "NO [INUSE] x");
+        assert_eq!(
+            tagged(&Failure::unavailable("x"), None),
+            "NO [UNAVAILABLE] x"
+        );
+        assert_eq!(tagged(&Failure::bad("x"), None), "BAD x");
+        assert_eq!(tagged(&Failure::State("x"), None), "BAD x");
+        assert_eq!(
+            tagged(&Failure::Refer("REFERRAL u".into(), "x".into()), None),
+            "NO [REFERRAL u] x"
+        );
+    }
+}
