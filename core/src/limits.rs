@@ -20,6 +20,13 @@ pub const LINE_BYTES_MAX: usize = 64 * 1024;
 /// is relayed, not gathered).
 pub const COMMAND_BYTES_MAX: usize = 256 * 1024;
 
+/// A command before login: nobody knows yet who fills our memory. A name and a password fit, and
+/// a SASL response.
+pub const LOGIN_COMMAND_BYTES_MAX: usize = 16 * 1024;
+
+/// What is read and dropped of one command that can't be taken, before the connection is given up.
+pub const DISCARD_BYTES_MAX: u64 = 64 * MIB;
+
 /// The least a site may set for a line: RFC 2683 section 3.2.1.5 asks servers to take 8000.
 pub const LINE_BYTES_LEAST: u64 = 8 * KIB;
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ravenry_core::auth::Authenticator;
 use ravenry_core::config;
+use ravenry_core::limits::{DISCARD_BYTES_MAX, LOGIN_COMMAND_BYTES_MAX};
 use ravenry_core::mailboxes::{Groups, ListReader, Namespace, UserId};
 use ravenry_core::metrics::Recorder;
 use ravenry_core::rt::{self, Pool, Stream};
@@ -86,10 +87,17 @@ impl Frontend {
         format!("{}-{}-{number}", std::process::id(), self.shard)
     }
 
-    pub(crate) fn command_limits(&self) -> CommandLimits {
+    /// How much of a command is gathered: less for a stranger.
+    pub(crate) fn command_limits(&self, logged_in: bool) -> CommandLimits {
+        let limits = &self.parts.limits;
+        let most = if logged_in {
+            usize::MAX
+        } else {
+            LOGIN_COMMAND_BYTES_MAX
+        };
         CommandLimits {
-            line_bytes_max: self.parts.limits.line_size,
-            command_bytes_max: self.parts.limits.command_size,
+            line_bytes_max: limits.line_size.min(most),
+            command_bytes_max: limits.command_size.min(most),
             discard_bytes_max: DISCARD_BYTES_MAX,
         }
     }
@@ -186,5 +194,3 @@ impl Frontend {
 const PROBE_EVERY: Duration = Duration::from_secs(10);
 /// How often the probes look whether there is a list at all.
 const LIST_LOOK: Duration = Duration::from_millis(50);
-/// What is read and dropped of one bad command before the connection is given up.
-const DISCARD_BYTES_MAX: u64 = 64 * 1024 * 1024;

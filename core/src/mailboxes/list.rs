@@ -93,6 +93,17 @@ impl ListQuery {
             prefix,
         })
     }
+
+    /// Whether a name is asked for: it as the client sees it, if so. For a mailbox that isn't in
+    /// the list yet.
+    pub fn matching(&self, name: &Name) -> Option<Vec<u8>> {
+        let external = self.namespace.external(name, &self.identity)?;
+        let asked = self
+            .patterns
+            .iter()
+            .any(|pattern| pattern.matches(&external));
+        asked.then_some(external)
+    }
 }
 
 /// The name that a LIST means: reference and pattern put together, `INBOX` written as the list has it.

@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use ravenry_core::rt::{self, Address, Relayed, Stream};
-use ravenry_core::wire::imap::{CommandEvent, CommandFramer};
+use ravenry_core::wire::imap::{CommandEvent, CommandFramer, CommandLimits};
 
 use crate::failure::Failure;
 
@@ -48,6 +48,11 @@ impl Client {
             bytes_out: 0,
             bytes_spliced: 0,
         }
+    }
+
+    /// Takes commands of other sizes from now on. Only between commands.
+    pub(crate) fn set_limits(&mut self, limits: CommandLimits) {
+        self.framer = CommandFramer::new(limits);
     }
 
     /// What the framer makes of the bytes that are here.

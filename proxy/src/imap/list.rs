@@ -1,7 +1,7 @@
 //! LIST and NAMESPACE (RFC 3501 section 6.3.8, RFC 2342), from the mailbox list alone: no backend
 //! is asked.
 
-use ravenry_core::mailboxes::{ListCursor, ListQuery, Listed, Progress};
+use ravenry_core::mailboxes::{ListCursor, ListQuery, Listed, Name, Progress};
 use ravenry_core::proto::imap::{Command, encode};
 use ravenry_core::rt;
 
@@ -62,11 +62,28 @@ async fn matching(session: &mut Session, reference: &[u8], pattern: &[u8]) -> Re
             }
         }
         if progress == Progress::Done {
-            return Ok(());
+            return unannounced(session, &query);
         }
         session.client.flush_if_large().await?;
         rt::yield_now().await;
     }
+}
+
+/// Lists what this session has made and the list doesn't have yet.
+fn unannounced(session: &mut Session, query: &ListQuery) -> Result<(), Failure> {
+    let names: Vec<Name> = session
+        .remembered
+        .iter()
+        .map(|made| made.name.clone())
+        .collect();
+    for name in names {
+        if session.entry(&name)?.is_none()
+            && let Some(external) = query.matching(&name)
+        {
+            push(session, &external, "\\HasNoChildren")?;
+        }
+    }
+    Ok(())
 }
 
 fn push(session: &mut Session, name: &[u8], attributes: &str) -> Result<(), Failure> {

@@ -133,6 +133,7 @@ async fn enter(session: &mut Session, tag: &[u8], given: Plain) -> Result<(), Fa
     };
     let admin = session.fe.is_admin(&id);
     session.user = Some(Box::new(Identity::new(id, admin, &session.fe.parts.groups)));
+    session.client.set_limits(session.fe.command_limits(true));
     session.fe.metrics.logins_ok.add(1);
     let capabilities = basic::capabilities(session).await;
     let id = &session.id;

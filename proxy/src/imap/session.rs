@@ -68,7 +68,7 @@ pub(crate) async fn serve(fe: Rc<Frontend>, stream: Stream, peer: Address) {
 
 impl Session {
     fn new(fe: Rc<Frontend>, stream: Stream, peer: Address) -> Self {
-        let framer = CommandFramer::new(fe.command_limits());
+        let framer = CommandFramer::new(fe.command_limits(false));
         let client = Client::new(stream, peer, framer, fe.parts.limits.stall);
         fe.session_begins();
         Self {
