@@ -48,7 +48,7 @@ pub(crate) async fn create(session: &mut Session, command: &Command<'_>) -> Resu
     }
     let name = session.internal(&given)?;
     session.barrier().await?;
-    if !matches!(session.place(&name).await?, Place::Nowhere) {
+    if !matches!(session.place_now(&name)?, Place::Nowhere) {
         return Err(Failure::coded("ALREADYEXISTS", "Mailbox already exists"));
     }
     let server = parent_server(session, &name).await?;
