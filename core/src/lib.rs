@@ -13,4 +13,5 @@ pub mod mailboxes;
 pub mod metrics;
 pub mod proto;
 pub mod rt;
+pub mod tls;
 pub mod wire;

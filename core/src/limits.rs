@@ -48,6 +48,12 @@ pub const PASSWD_FILE_BYTES_MAX: u64 = GIB;
 /// A file with one password in it.
 pub const PASSWORD_FILE_BYTES_MAX: u64 = 4 * KIB;
 
+/// A PEM file: what systems trust fits into some hundred KiB.
+pub const PEM_FILE_BYTES_MAX: u64 = 4 * MIB;
+
+/// Certificates beside the first one, and names of one.
+pub const CERTIFICATES_MAX: usize = 1000;
+
 /// The configuration file.
 pub const CONFIG_FILE_BYTES_MAX: u64 = MIB;
 

@@ -165,6 +165,8 @@ macro_rules! counters {
 counters! {
     sessions_open, Gauge, "sessions_open", "Client sessions open now.";
     sessions, Counter, "sessions_total", "Client sessions accepted.";
+    tls_handshakes, Counter, "tls_handshakes_total{result=\"ok\"}", "TLS handshakes with clients, by their result.";
+    tls_handshakes_failed, Counter, "tls_handshakes_total{result=\"failed\"}", "TLS handshakes with clients, by their result.";
     logins_ok, Counter, "logins_total{result=\"ok\"}", "Logins, by their result.";
     logins_denied, Counter, "logins_total{result=\"denied\"}", "Logins, by their result.";
     logins_unavailable, Counter, "logins_total{result=\"unavailable\"}", "Logins, by their result.";

@@ -40,6 +40,15 @@ impl Endpoint {
         Err(failure)
     }
 
+    /// The name that the server's certificate has to be good for.
+    pub fn host(&self) -> String {
+        match self {
+            Self::Address(Address::Tcp(address)) => address.ip().to_string(),
+            Self::Address(Address::Unix(_)) => "localhost".to_owned(),
+            Self::Name { host, .. } => host.clone(),
+        }
+    }
+
     async fn resolve(&self, resolver: &Pool) -> io::Result<Vec<Address>> {
         let (host, port) = match self {
             Self::Address(address) => return Ok(vec![address.clone()]),
@@ -117,6 +126,14 @@ impl FromStr for HostAddress {
                 "wants an IP address such as \"192.0.2.12\" or \"192.0.2.12:143\", not {text:?}"
             )),
         }
+    }
+}
+
+/// A server's name as the mailbox list has it, and its port where it carries one.
+pub fn host_and_port(server: &str) -> (&str, Option<u16>) {
+    match server.rsplit_once(':').map(|(h, p)| (h, p.parse())) {
+        Some((host, Ok(port))) if is_host_name(host) => (host, Some(port)),
+        _ => (server, None),
     }
 }
 

@@ -16,7 +16,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use self::endpoint::{Endpoint, HostAddress};
+pub use self::endpoint::{Endpoint, HostAddress, host_and_port};
 pub use self::error::{ConfigError, Problem};
 use crate::limits;
 use crate::proto::sasl::Secret;
@@ -54,6 +54,8 @@ pub struct Config {
     pub list_size: u64,
     /// Who may log in.
     pub auth: Auth,
+    /// Certificates, and what is allowed without them.
+    pub tls: Tls,
     /// Deadlines and sizes.
     pub limits: Limits,
     /// The log.
@@ -101,6 +103,49 @@ pub struct Auth {
     pub saslauthd: Option<PathBuf>,
     /// Groups, for `group:` in ACLs.
     pub groups_file: Option<PathBuf>,
+}
+
+/// `[tls]`, as it is with these listeners.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    /// The first is for clients that ask for no name that is known; empty: no TLS.
+    pub certificates: Vec<Certificate>,
+    /// Whether logins are taken without TLS.
+    pub allow_plaintext: bool,
+}
+
+/// Where a certificate is.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// The names that clients ask for, in lower case, `*` for a first label; none for the first.
+    pub names: Vec<String>,
+    /// The certificate, and those between it and a root.
+    pub chain: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// TLS on connections to a server of ours.
+#[derive(Debug, Clone, Default)]
+pub struct TlsClient {
+    /// Whether, and when, it begins.
+    pub mode: TlsMode,
+    /// Whom to trust; whom the system trusts otherwise.
+    pub ca: Option<PathBuf>,
+    /// Whether the certificate is checked.
+    pub verify: bool,
+}
+
+/// When TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsMode {
+    /// Never.
+    #[default]
+    Off,
+    /// After the greeting.
+    StartTls,
+    /// At once.
+    Implicit,
 }
 
 /// `[limits]`.
@@ -181,8 +226,10 @@ pub enum LogLevel {
 /// `[proxy]`: a frontend.
 #[derive(Debug, Clone)]
 pub struct Proxy {
-    /// IMAP listeners: one or more.
+    /// IMAP listeners.
     pub imap: Vec<Address>,
+    /// IMAP listeners with TLS from the first byte. One or more of both together.
+    pub imaps: Vec<Address>,
     /// What becomes of an admin's actions.
     pub admin_actions: AdminActions,
     /// How it logs in at backends.
@@ -203,6 +250,8 @@ pub struct Upstream {
     pub authname: String,
     /// Its password.
     pub password: Secret,
+    /// TLS to the backends.
+    pub tls: TlsClient,
     /// The backends' IMAP port.
     pub imap_port: u16,
     /// Backends given by address, by their names in lower case; DNS knows the others.
@@ -216,10 +265,8 @@ impl Upstream {
     /// may carry a port of its own.
     pub fn imap(&self, server: &str) -> Endpoint {
         let server = server.to_ascii_lowercase();
-        let (host, port) = match server.rsplit_once(':').map(|(h, p)| (h, p.parse())) {
-            Some((host, Ok(port))) if endpoint::is_host_name(host) => (host, port),
-            _ => (server.as_str(), self.imap_port),
-        };
+        let (host, port) = host_and_port(&server);
+        let port = port.unwrap_or(self.imap_port);
         match self.hosts.get(&server).or_else(|| self.hosts.get(host)) {
             Some(known) => {
                 let address = (known.ip, known.port.unwrap_or(port));
@@ -242,6 +289,8 @@ pub struct MupdateClient {
     pub authname: String,
     /// Its password.
     pub password: Secret,
+    /// TLS to the master.
+    pub tls: TlsClient,
     /// How often the master is asked for a sign of life.
     pub noop_interval: Duration,
 }

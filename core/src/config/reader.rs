@@ -154,6 +154,34 @@ impl<'t> Table<'t> {
         all_noted(parsed)
     }
 
+    /// An array of tables, `[[key]]`, each to be read and finished on its own.
+    pub(super) fn tables(&mut self, key: &'static str, items_max: usize) -> Vec<Self> {
+        let entries = self
+            .list(key, items_max, |_| Ok(()))
+            .and_then(|_| self.entry(key));
+        let Some(DeValue::Array(items)) = entries.map(Spanned::get_ref) else {
+            return Vec::new();
+        };
+        let table = |item: &'t Spanned<DeValue<'t>>| match item.get_ref() {
+            DeValue::Table(entries) => Some(Table {
+                doc: self.doc,
+                path: self.name(key),
+                span: item.span(),
+                entries,
+                known: Vec::new(),
+            }),
+            other => {
+                let found = value::kind(other);
+                self.note(
+                    key,
+                    item,
+                    Err(format!("wants tables, [[{key}]], not {found}")),
+                )
+            }
+        };
+        items.iter().filter_map(table).collect()
+    }
+
     /// A table within. `None`: not there, or no table, which is noted.
     pub(super) fn table(&mut self, key: &'static str) -> Option<Self> {
         let value = self.entry(key)?;

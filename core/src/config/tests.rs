@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
+mod tls;
+
 /// The least that is a frontend, as pairs of a place and a text, so that a test can add lines.
 fn frontend(root: &str, auth: &str, proxy: &str, upstream: &str, rest: &str) -> String {
     format!(
@@ -85,7 +87,11 @@ fn the_guide_s_example_is_taken() {
 #[test]
 fn the_guide_names_every_key() {
     let guide = include_str!("../../../docs/guide/configuration.md");
-    let source = concat!(include_str!("read/mod.rs"), include_str!("read/roles.rs"));
+    let source = concat!(
+        include_str!("read/mod.rs"),
+        include_str!("read/roles.rs"),
+        include_str!("read/tls.rs")
+    );
     let mut keys = 0;
     let quoted: Vec<_> = source.split('"').collect();
     for pair in quoted.chunks(2).filter(|pair| pair.len() == 2) {
@@ -197,7 +203,7 @@ fn what_is_not_built_says_so_in_one_message() {
         "",
         "pop3 = [\"127.0.0.1:1110\"]\nreferrals = true\nadmin_actions = \"own\"",
         "",
-        "[tls]\ncertificate = \"c\"\nallow_plaintext = true\n[mupdate.server]\nrole = \"master\"\n\
+        "[mupdate.server]\nrole = \"master\"\n\
          [mupdate.server.users]\nbackend1 = \"hunter2\"\n[backend]\nimap = []\n[log]\n\
          format = \"json\"",
     );
@@ -206,13 +212,12 @@ fn what_is_not_built_says_so_in_one_message() {
     assert_eq!(
         error.problems()[0].text,
         "not built yet: virtual_domains = \"userid\", proxy.pop3, proxy.referrals = true, \
-         proxy.admin_actions = \"own\", tls.certificate, tls.allow_plaintext, \
+         proxy.admin_actions = \"own\", \
          mupdate.server.role, mupdate.server.users, backend.imap, log.format = \"json\""
     );
     assert_eq!(error.problems()[0].line, Some(3));
 
     for (table, key) in [
-        ("[tls]", "tls"),
         ("[backend]", "backend"),
         ("[mupdate.server]", "mupdate.server"),
     ] {
@@ -329,7 +334,11 @@ fn listeners_are_addresses() {
         "192.0.2.1:143",
         "[::ffff:192.0.2.1]:143",
     ] {
-        let config = listen(&format!("[\"{open}\"]")).unwrap();
+        let said = listen(&format!("[\"{open}\"]")).unwrap_err();
+        assert!(said.to_string().contains("nobody could log in"), "{said}");
+        let text = frontend("", "", "", "", "[tls]\nallow_plaintext = true");
+        let text = text.replace("127.0.0.42:1143", open);
+        let config = parse(&text, base()).unwrap();
         assert!(
             config.warnings()[0].contains("in clear"),
             "{open}: {:?}",

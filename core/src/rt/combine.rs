@@ -42,7 +42,7 @@ pub async fn yield_now() {
 
 /// Goes on if the running task may do another system call in this poll, and gives way if not: a
 /// peer that always has bytes ready must not keep the shard for itself.
-pub(super) async fn allowance() {
+pub async fn allowance() {
     poll_fn(|context| {
         if shard::with(|shard| shard.spend(1)) {
             return Poll::Ready(());

@@ -225,11 +225,17 @@ impl Relay<'_> {
 
     fn count_copied(&mut self, count: usize) {
         self.relayed.copied += count as u64;
-        shard::with(|shard| {
-            shard.stats.bytes_copied.add(count as u64);
-            shard.spend_bytes(count);
-        });
+        count_copied(count);
     }
+}
+
+/// Counts bytes of a relay that went through user memory, also against the running task's turn:
+/// for relays that have to do something to the bytes on their way.
+pub fn count_copied(bytes: usize) {
+    shard::with(|shard| {
+        shard.stats.bytes_copied.add(bytes as u64);
+        shard.spend_bytes(bytes);
+    });
 }
 
 /// Reads exactly `bytes` and forgets them. Whenever nothing has come for `stall`, it fails.

@@ -76,18 +76,25 @@ impl Stream {
     pub async fn read_into(&self, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
         loop {
             allowance().await;
-            let read = shard::with(|shard| {
-                let mut scratch = shard.scratch.borrow_mut();
-                let room = max.min(scratch.len());
-                let count = self.try_read(&mut scratch[..room])?;
-                buffer.extend_from_slice(&scratch[..count]);
-                Ok(count)
-            });
-            match read {
+            match self.try_read_into(buffer, max) {
                 Err(error) if is_would_block(&error) => self.readable().await?,
                 other => return other,
             }
         }
+    }
+
+    /// Appends to `buffer` what is there now; otherwise as [`Self::read_into`].
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing is there; otherwise what the system call says.
+    pub fn try_read_into(&self, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        shard::with(|shard| {
+            let mut scratch = shard.scratch.borrow_mut();
+            let room = max.min(scratch.len());
+            let count = self.try_read(&mut scratch[..room])?;
+            buffer.extend_from_slice(&scratch[..count]);
+            Ok(count)
+        })
     }
 
     /// Waits until reading gives bytes, the end or an error.

@@ -1,6 +1,7 @@
 //! Which keys there are: from the TOML tables to [`Config`], section by section.
 
 mod roles;
+mod tls;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -68,7 +69,10 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
         .table("auth")
         .map(|table| auth(context, table))
         .unwrap_or_default();
-    t.unbuilt_table("tls", TLS);
+    let tls = t
+        .table("tls")
+        .map(|table| tls::written(context, table))
+        .unwrap_or_default();
     let limits = t
         .table("limits")
         .map(|table| limits_table(context, table))
@@ -82,6 +86,7 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
         .map(|table| roles::mupdate(context, table))
         .unwrap_or_default();
     t.unbuilt_table("backend", BACKEND);
+    let tls = tls::settle(context, &t, tls, proxy.as_ref());
     if t.has("proxy") {
         if auth.passwd_file.is_none() && auth.saslauthd.is_none() {
             t.fail("nobody could log in: [auth] needs passwd_file or saslauthd".to_owned());
@@ -102,6 +107,7 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
         alt_namespace: alt_namespace.unwrap_or(false),
         list_size: list_size.unwrap_or(limits::LIST_BYTES_DEFAULT),
         auth,
+        tls,
         limits,
         log,
         proxy,
@@ -211,8 +217,6 @@ const LEVELS: &[(&str, LogLevel)] = &[
     ("debug", LogLevel::Debug),
     ("trace", LogLevel::Trace),
 ];
-
-const TLS: &[&str] = &["certificate", "key", "allow_plaintext"];
 
 const BACKEND: &[&str] = &[
     "imap",

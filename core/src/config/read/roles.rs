@@ -4,19 +4,24 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::Context;
+use super::{Context, tls};
 use crate::config::endpoint::is_host_name;
 use crate::config::reader::Table;
-use crate::config::{AdminActions, MupdateClient, Proxy, Upstream, value};
+use crate::config::{AdminActions, MupdateClient, Proxy, TlsMode, Upstream, value};
 use crate::limits;
 use crate::proto::sasl::Secret;
 use crate::rt::Address;
 
 pub(super) fn proxy(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Proxy> {
-    let imap = t.list("imap", limits::LISTENERS_MAX, value::address);
-    t.unbuilt(&["imaps", "pop3", "pop3s", "lmtp", "sieve"]);
-    if let Some(listeners) = &imap {
-        check_listeners(context, &t, "imap", listeners);
+    let imap = listeners(&mut t, "imap");
+    let imaps = listeners(&mut t, "imaps");
+    t.unbuilt(&["pop3", "pop3s", "lmtp", "sieve"]);
+    if let Some(twice) = imaps
+        .iter()
+        .flatten()
+        .find(|a| imap.iter().flatten().any(|b| b == *a))
+    {
+        t.fail_key("imaps", &format!("has {twice}, which proxy.imap has too"));
     }
     if !["imap", "imaps", "pop3", "pop3s", "lmtp", "sieve"]
         .iter()
@@ -44,13 +49,18 @@ pub(super) fn proxy(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Proxy
     t.finish();
     Some(Proxy {
         imap: imap?,
+        imaps: imaps?,
         admin_actions: AdminActions::Refer,
         upstream: upstream?,
     })
 }
 
-/// No address twice, and a word about those that the world can reach.
-fn check_listeners(context: &mut Context<'_>, t: &Table<'_>, key: &'static str, all: &[Address]) {
+/// Addresses to listen on, none twice; empty where the key isn't there.
+fn listeners(t: &mut Table<'_>, key: &'static str) -> Option<Vec<Address>> {
+    if !t.has(key) {
+        return t.list(key, 0, value::address).or(Some(Vec::new()));
+    }
+    let all = t.list(key, limits::LISTENERS_MAX, value::address)?;
     if all.is_empty() {
         t.fail_key(key, "is an empty list: it wants [\"ADDRESS:PORT\"]");
     }
@@ -58,22 +68,14 @@ fn check_listeners(context: &mut Context<'_>, t: &Table<'_>, key: &'static str, 
         if all[..i].contains(address) {
             t.fail_key(key, &format!("has {address} twice"));
         }
-        let Address::Tcp(socket) = address else {
-            continue;
-        };
-        if !socket.ip().to_canonical().is_loopback() {
-            context.warnings.push(format!(
-                "proxy.{key} = {address} can be reached from other hosts and TLS is not built \
-                 yet: passwords and mail cross the network in clear. Listen on loopback, or only \
-                 where the network is trusted"
-            ));
-        }
     }
+    Some(all)
 }
 
 fn upstream_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Upstream> {
     let authname = t.require("authname", value::name);
     let password = password(context, &mut t);
+    let tls = tls::client(context, &mut t);
     let imap_port = t.table("ports").and_then(|mut ports| {
         // The peers' other ports are known, and harmless before those proxies are built.
         for other in ["pop3", "lmtp", "sieve"] {
@@ -95,7 +97,11 @@ fn upstream_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Upstrea
     Some(Upstream {
         authname: authname?,
         password: password?,
-        imap_port: imap_port.unwrap_or(143),
+        imap_port: imap_port.unwrap_or(match tls.mode {
+            TlsMode::Implicit => 993,
+            TlsMode::Off | TlsMode::StartTls => 143,
+        }),
+        tls,
         hosts: hosts
             .unwrap_or_default()
             .into_iter()
@@ -116,12 +122,14 @@ pub(super) fn mupdate(context: &mut Context<'_>, mut t: Table<'_>) -> Mupdate {
         let server = t.require("server", value::endpoint);
         let authname = t.require("authname", value::name);
         let password = password(context, &mut t);
+        let tls = tls::client(context, &mut t);
         let noop_interval = t.get("noop_interval", value::duration);
         t.finish();
         Some(MupdateClient {
             server: server?,
             authname: authname?,
             password: password?,
+            tls,
             noop_interval: noop_interval.unwrap_or(limits::NOOP_INTERVAL_DEFAULT),
         })
     });

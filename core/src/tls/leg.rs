@@ -1,0 +1,244 @@
+//! A connection with or without TLS, as the roles read and write it.
+//!
+//! Without TLS every method is the one of [`Stream`]. With it, reading gives plaintext: a leg is
+//! readable when there is plaintext, the end or an error to be had, not when a session ticket has
+//! come. What a dropped write left unsent goes out before what is written next.
+
+use std::cell::RefCell;
+use std::io;
+
+use super::session::Session;
+use crate::rt::{self, Stream};
+
+/// Ciphertext read at once.
+const READ_BYTES_MAX: usize = 64 * 1024;
+/// Plaintext encrypted at once: what lies in memory of a long output.
+const WRITE_BYTES_MAX: usize = 64 * 1024;
+
+/// A connection, plain until a handshake has been done on it.
+pub struct Leg {
+    stream: Stream,
+    tls: Option<Box<RefCell<Session>>>,
+}
+
+impl Leg {
+    /// A connection without TLS (yet).
+    #[must_use]
+    pub fn plain(stream: Stream) -> Self {
+        Self { stream, tls: None }
+    }
+
+    /// The connection, where bytes may pass it as they are.
+    pub(super) fn bare(&self) -> Option<&Stream> {
+        self.tls.is_none().then_some(&self.stream)
+    }
+
+    /// Whether it is encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The protocol's version for the log: "TLSv1.3"; "-" without TLS.
+    #[must_use]
+    pub fn version(&self) -> &'static str {
+        self.tls
+            .as_ref()
+            .map_or("-", |session| session.borrow().version())
+    }
+
+    /// Does the handshake; the caller gives it a deadline. Where it fails or is dropped, the leg
+    /// is of no more use: it doesn't go back to plaintext.
+    pub(super) async fn handshake(&mut self, session: Session) -> io::Result<()> {
+        self.tls = Some(Box::new(RefCell::new(session)));
+        let Some(session) = self.tls.as_deref() else {
+            return Ok(());
+        };
+        loop {
+            let advanced = session.borrow_mut().advance();
+            let sent = self.flush(session).await; // A handshake that failed ends with an alert.
+            advanced.map_err(broken)?;
+            sent?;
+            if !session.borrow().is_handshaking() {
+                return Ok(());
+            }
+            self.read_some(session).await?;
+        }
+    }
+
+    /// Reads records, once some are there.
+    async fn read_some(&self, session: &RefCell<Session>) -> io::Result<()> {
+        loop {
+            rt::allowance().await;
+            let read = {
+                let incoming = &mut session.borrow_mut().incoming;
+                self.stream.try_read_into(incoming, READ_BYTES_MAX)
+            };
+            match read {
+                Ok(0) => return Err(truncated()),
+                Ok(_) => return Ok(()),
+                Err(error) if is_would_block(&error) => self.stream.readable().await?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// As [`Stream::read_into`]. Zero: the peer has closed, with TLS by a close_notify.
+    ///
+    /// # Errors
+    /// What the system calls or rustls say; `UnexpectedEof` where the peer was cut off.
+    pub async fn read_into(&self, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        let Some(session) = &self.tls else {
+            return self.stream.read_into(buffer, max).await;
+        };
+        loop {
+            rt::allowance().await;
+            match self.pump(session) {
+                Err(error) if is_would_block(&error) => self.stream.readable().await?,
+                other => {
+                    other?;
+                    let take = |plain: &[u8]| buffer.extend_from_slice(plain);
+                    return Ok(session.borrow_mut().read(max, take));
+                }
+            }
+        }
+    }
+
+    /// As [`Stream::try_read`].
+    ///
+    /// # Errors
+    /// As [`Self::read_into`], and `WouldBlock` if nothing is there.
+    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(session) = &self.tls else {
+            return self.stream.try_read(buffer);
+        };
+        self.pump(session)?;
+        let room = buffer.len();
+        let take = |plain: &[u8]| buffer[..plain.len()].copy_from_slice(plain);
+        Ok(session.borrow_mut().read(room, take))
+    }
+
+    /// Waits until reading gives bytes, the end or an error.
+    ///
+    /// # Errors
+    /// If the ring does not take the poll.
+    pub async fn readable(&self) -> io::Result<()> {
+        let Some(session) = &self.tls else {
+            return self.stream.readable().await;
+        };
+        loop {
+            match self.pump(session) {
+                Err(error) if is_would_block(&error) => self.stream.readable().await?,
+                // An error shows itself again when the leg is read.
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// As [`Stream::is_quiet`].
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        match &self.tls {
+            None => self.stream.is_quiet(),
+            Some(session) => self
+                .pump(session)
+                .is_err_and(|error| is_would_block(&error)),
+        }
+    }
+
+    /// As [`Stream::write_all`].
+    ///
+    /// # Errors
+    /// What the system calls or rustls say; how much was written is not known then.
+    pub async fn write_all(&self, buffer: &[u8]) -> io::Result<()> {
+        let Some(session) = &self.tls else {
+            return self.stream.write_all(buffer).await;
+        };
+        for chunk in buffer.chunks(WRITE_BYTES_MAX) {
+            let encrypted = session.borrow_mut().write(chunk);
+            encrypted.map_err(broken)?;
+            self.flush(session).await?;
+        }
+        Ok(())
+    }
+
+    /// Says good-bye where TLS has a word for it (close_notify), as far as it can be said without
+    /// waiting. For a clean end: the peer then knows that nothing was cut off.
+    pub fn close(&self) {
+        if let Some(session) = &self.tls {
+            let mut session = session.borrow_mut();
+            if session.close().is_ok() {
+                self.send_some(&mut session);
+            }
+        }
+    }
+
+    /// Reads until there is plaintext, the end or an error; `WouldBlock`: none of them yet.
+    fn pump(&self, session: &RefCell<Session>) -> io::Result<()> {
+        let mut session = session.borrow_mut();
+        while !session.has_news() {
+            // What failed before fails again.
+            session.advance().map_err(broken)?;
+            match self
+                .stream
+                .try_read_into(&mut session.incoming, READ_BYTES_MAX)?
+            {
+                0 => return Err(truncated()),
+                _ => {
+                    let advanced = session.advance();
+                    // An alert, or the answer to a new key: it may wait for the next write.
+                    self.send_some(&mut session);
+                    advanced.map_err(broken)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what fits now.
+    fn send_some(&self, session: &mut Session) {
+        if let Ok(count) = self.stream.try_write(&session.outgoing) {
+            session.outgoing.drain(..count);
+        }
+        if session.outgoing.is_empty() {
+            session.outgoing = Vec::new();
+        }
+    }
+
+    async fn flush(&self, session: &RefCell<Session>) -> io::Result<()> {
+        loop {
+            rt::allowance().await;
+            {
+                let outgoing = &mut session.borrow_mut().outgoing;
+                if outgoing.is_empty() {
+                    *outgoing = Vec::new();
+                    return Ok(());
+                }
+                match self.stream.try_write(outgoing) {
+                    Ok(count) => {
+                        outgoing.drain(..count);
+                        continue;
+                    }
+                    Err(error) if is_would_block(&error) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            self.stream.writable().await?;
+        }
+    }
+}
+
+fn is_would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+fn broken(error: rustls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("TLS: {error}"))
+}
+
+fn truncated() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "closed without TLS' close_notify",
+    )
+}

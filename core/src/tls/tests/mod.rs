@@ -1,0 +1,4 @@
+//! TLS over real sockets, with certificates that openssl makes for the tests.
+
+pub(crate) mod authority;
+mod legs;
