@@ -5,6 +5,7 @@ use std::time::Duration;
 use ravenry_core::config::Endpoint;
 use ravenry_core::proto::sasl::Secret;
 use ravenry_core::rt::Pool;
+use ravenry_core::tls::Connector;
 
 /// Where the master is, and how long to wait for what.
 pub struct FollowerConfig {
@@ -14,6 +15,8 @@ pub struct FollowerConfig {
     pub authname: String,
     /// Its password; sent by SASL PLAIN.
     pub password: Secret,
+    /// TLS to the master; `None`: off.
+    pub tls: Option<Connector>,
     /// Where the master's name is resolved, if it is one.
     pub resolver: Pool,
     /// How often to ask the master for a sign of life.
@@ -54,6 +57,7 @@ impl FollowerConfig {
             server,
             authname,
             password,
+            tls: None,
             resolver,
             noop_every: Duration::from_secs(2),
             connect_within: Duration::from_secs(5),

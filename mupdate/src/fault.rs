@@ -16,6 +16,8 @@ const EXCERPT_BYTES_MAX: usize = 200;
 pub(crate) enum Fault {
     /// Its name can't be resolved, or nobody listens there.
     Connect(io::Error),
+    /// The handshake fails, the certificate isn't good, or the master has no TLS.
+    Tls(String),
     Closed,
     Broken(io::Error),
     Bye(String),
@@ -37,6 +39,7 @@ impl Fault {
     pub(crate) fn reason(&self) -> AwayReason {
         match self {
             Self::Connect(_) => AwayReason::Unreachable,
+            Self::Tls(_) => AwayReason::Tls,
             Self::Closed | Self::Broken(_) | Self::Bye(_) => AwayReason::Closed,
             Self::Silent { .. } => AwayReason::Silent,
             Self::LoginRefused(_) | Self::Credentials(_) | Self::NoPlain => {
@@ -49,13 +52,20 @@ impl Fault {
 
     /// Whether it lasts until somebody does something about it: no reason to try often.
     pub(crate) fn lasts(&self) -> bool {
-        matches!(self.reason(), AwayReason::LoginRefused | AwayReason::List)
+        matches!(
+            self.reason(),
+            AwayReason::Tls | AwayReason::LoginRefused | AwayReason::List
+        )
     }
 
     /// What the operator can do, where something can be done.
     pub(crate) fn advice(&self) -> &'static str {
         match self {
             Self::Connect(_) => "check [mupdate.client] server, and that the master listens there",
+            Self::Tls(_) => {
+                "check [mupdate.client] tls and tls_ca, and the master's certificate: its name \
+                 has to be the one in server (Cyrus: tls_server_cert, tls_server_key)"
+            }
             Self::LoginRefused(_) => {
                 "check [mupdate.client] authname and password, and that the master knows the \
                  account (Cyrus: in its SASL database, and among its admins)"
@@ -80,6 +90,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect(error) => write!(f, "can't connect: {error}"),
+            Self::Tls(why) => f.write_str(why),
             Self::Closed => f.write_str("the master closed the connection"),
             Self::Broken(error) => write!(f, "the connection broke: {error}"),
             Self::Bye(text) => write!(f, "the master said BYE: {text}"),

@@ -15,7 +15,8 @@ use std::time::Duration;
 use ravenry_core::config::Endpoint;
 use ravenry_core::mailboxes::{ListReader, ListWriter, Removed, SyncToken};
 use ravenry_core::proto::sasl::Plain;
-use ravenry_core::rt::{self, Either, Instant, Pool, Stream, channel};
+use ravenry_core::rt::{self, Either, Instant, Pool, channel};
+use ravenry_core::tls::{Connector, Leg};
 
 use crate::backoff::Backoff;
 use crate::barrier::{self, Barrier, BarrierError, Reply, Request};
@@ -41,6 +42,7 @@ pub struct Follower {
     server: Endpoint,
     authname: String,
     resolver: Pool,
+    tls: Option<Connector>,
     connect_within: Duration,
     answer_within: Duration,
     writer: ListWriter,
@@ -74,6 +76,7 @@ pub fn follower(
             authcid: config.authname.clone().into_bytes(),
             password: config.password,
         },
+        starttls: config.tls.as_ref().is_some_and(|tls| !tls.is_implicit()),
         noop_every: config.noop_every,
         answer_within: config.answer_within,
         batch: BatchLimits {
@@ -86,6 +89,7 @@ pub fn follower(
         server: config.server,
         authname: config.authname,
         resolver: config.resolver,
+        tls: config.tls,
         connect_within: config.connect_within,
         answer_within: config.answer_within,
         writer,
@@ -137,6 +141,10 @@ impl Follower {
         let within = self.connect_within;
         let connecting = async move { server.connect(&resolver, within).await };
         let stream = self.meanwhile(connecting).await.map_err(Fault::Connect)?;
+        let mut stream = Leg::plain(stream);
+        if self.tls.as_ref().is_some_and(Connector::is_implicit) {
+            self.handshake(&mut stream).await?;
+        }
         let mut sync = Some(self.writer.begin_sync().map_err(Fault::List)?);
         self.machine.connected(rt::now());
         loop {
@@ -145,6 +153,10 @@ impl Follower {
             self.deliver();
             self.send(&stream).await?;
             match step {
+                Step::StartTls => {
+                    self.handshake(&mut stream).await?;
+                    self.machine.secured(rt::now());
+                }
                 Step::Apply => self.apply(sync.as_mut())?,
                 Step::EndSync => self.end_sync(sync.take())?,
                 Step::Hungry => {
@@ -159,8 +171,24 @@ impl Follower {
         }
     }
 
+    async fn handshake(&mut self, stream: &mut Leg) -> Result<(), Fault> {
+        let (tls, name) = (self.tls.clone(), self.server.host());
+        let tls = tls.expect("invariant: only a follower with TLS shakes hands");
+        let shaking = rt::timeout(self.connect_within, tls.connect(stream, &name));
+        match self.meanwhile(shaking).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(Fault::Tls(error.to_string()))
+            }
+            Ok(Err(error)) => Err(Fault::Broken(error)),
+            Err(_elapsed) => Err(Fault::Silent {
+                awaited: "the TLS handshake",
+            }),
+        }
+    }
+
     /// Reads what is there; with nothing there, commits what waits to be. False: nothing to do.
-    fn read(&mut self, stream: &Stream, sync: Option<&mut SyncToken>) -> Result<bool, Fault> {
+    fn read(&mut self, stream: &Leg, sync: Option<&mut SyncToken>) -> Result<bool, Fault> {
         match stream.try_read(&mut self.buffer) {
             Ok(0) => {
                 self.apply(sync)?;
@@ -225,7 +253,7 @@ impl Follower {
 
     /// Sends what the machine has to say. A command is a few bytes: where they don't fit, the
     /// master has not read for a long time.
-    async fn send(&mut self, stream: &Stream) -> Result<(), Fault> {
+    async fn send(&mut self, stream: &Leg) -> Result<(), Fault> {
         if let Some(state) = self.machine.state() {
             self.published.set_state(state);
         }
@@ -261,7 +289,7 @@ impl Follower {
 
 impl Follower {
     /// Nothing to read: waits for bytes, requests or `until`.
-    async fn wait(&mut self, stream: &Stream, until: Option<Instant>) -> Result<(), Fault> {
+    async fn wait(&mut self, stream: &Leg, until: Option<Instant>) -> Result<(), Fault> {
         let bytes = rt::select(stream.readable(), sleep_until(until));
         let woken = rt::select(bytes, self.requests.recv()).await;
         match woken {

@@ -28,6 +28,8 @@ pub enum AwayReason {
     NotRunning,
     /// The master can't be reached.
     Unreachable,
+    /// There is no TLS with the master as it was asked for.
+    Tls,
     /// The master closed the connection or said BYE.
     Closed,
     /// The master did not answer in time.
@@ -41,9 +43,10 @@ pub enum AwayReason {
 }
 
 impl AwayReason {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::NotRunning,
         Self::Unreachable,
+        Self::Tls,
         Self::Closed,
         Self::Silent,
         Self::LoginRefused,
@@ -56,6 +59,7 @@ impl AwayReason {
         match self {
             Self::NotRunning => "the follower is not running",
             Self::Unreachable => "the MUPDATE master can't be reached",
+            Self::Tls => "TLS with the MUPDATE master fails",
             Self::Closed => "the MUPDATE master has closed the connection",
             Self::Silent => "the MUPDATE master does not answer",
             Self::LoginRefused => "the MUPDATE master refuses the login",

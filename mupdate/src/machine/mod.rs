@@ -7,13 +7,14 @@
 //! * [`Machine::next`] until it says [`Step::Hungry`]. [`Step::Apply`]: commit
 //!   [`Machine::batch`], then call [`Machine::applied`]. [`Step::EndSync`]: remove the names that
 //!   this sync has not seen, then call [`Machine::synced`].
+//!   [`Step::StartTls`]: do the handshake, then call [`Machine::secured`].
 //! * [`Machine::tick`] after each of these, connected or not; then send [`Machine::output`] and
 //!   deliver [`Machine::take_answers`], before anything else.
 //! * [`Machine::quiet`] when nothing is left to read: until when to wait, or that the master has
 //!   been silent for too long.
 //! * [`Machine::disconnected`] when the connection is over, whoever ended it.
 //!
-//! What holds (RFC 3656, sections 3.8, 4.2, 4.8, 4.11):
+//! What holds (RFC 3656, sections 3.8, 4.2, 4.8, 4.10, 4.11):
 //! * A barrier succeeds only by a NOOP that went out after it was asked for and was answered, and
 //!   after the changes before that answer were committed.
 //! * [`Step::EndSync`] comes only after the `OK` to UPDATE, with every name before it committed.
@@ -23,6 +24,8 @@ mod phases;
 
 #[cfg(test)]
 mod adversity;
+#[cfg(test)]
+mod starttls;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +46,7 @@ const BANNER_LINES_MAX: u32 = 32;
 /// A name, a location and an ACL; the ACL of a mailbox that a whole site shares may be long.
 const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
 /// Tags as Cyrus's own replicas choose them, so that a log on the master reads the same.
+const STARTTLS_TAG: &str = "S01";
 const LOGIN_TAG: &str = "A01";
 const UPDATE_TAG: &str = "U01";
 
@@ -50,6 +54,8 @@ const UPDATE_TAG: &str = "U01";
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) login: Plain,
+    /// STARTTLS comes before the login.
+    pub(crate) starttls: bool,
     /// A NOOP goes out this long after the last one was answered, asked for or not.
     pub(crate) noop_every: Duration,
     /// How long the master may say nothing while it owes an answer.
@@ -63,6 +69,8 @@ pub(crate) struct Settings {
 pub(crate) enum Step {
     /// Read more: what was received is used up but for an incomplete response.
     Hungry,
+    /// Do a TLS handshake, then call [`Machine::secured`].
+    StartTls,
     /// Commit the batch.
     Apply,
     /// The list has been told in full: remove what this sync has not seen.
@@ -86,7 +94,9 @@ enum Phase {
     /// A connection.
     Away,
     /// The rest of the banner.
-    Greeting { lines: u32, plain: bool },
+    Greeting { lines: u32, offers: Offers },
+    /// The answer to STARTTLS, and then the handshake.
+    StartTls,
     /// The answer to AUTHENTICATE.
     Login,
     /// The list, and the OK that ends it.
@@ -95,10 +105,18 @@ enum Phase {
     Streaming,
 }
 
+/// What a banner has offered so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Offers {
+    plain: bool,
+    starttls: bool,
+}
+
 /// What is to happen once the batch is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
     Nothing,
+    StartTls,
     EndSync,
     AnswerBarriers,
 }
@@ -107,6 +125,8 @@ enum Due {
 pub(crate) struct Machine<R> {
     settings: Settings,
     phase: Phase,
+    /// STARTTLS has been done on this connection.
+    secured: bool,
     framer: ResponseFramer,
     input: Vec<u8>,
     /// Bytes of `input` that are used up.
@@ -131,6 +151,7 @@ impl<R> Machine<R> {
     pub(crate) fn new(settings: Settings, sequence: u64, now: Instant) -> Self {
         Self {
             phase: Phase::Away,
+            secured: false,
             framer: ResponseFramer::new(RESPONSE_BYTES_MAX),
             input: Vec::new(),
             taken: 0,
@@ -152,9 +173,21 @@ impl<R> Machine<R> {
     /// A connection is there: its banner is awaited.
     pub(crate) fn connected(&mut self, now: Instant) {
         self.disconnected();
+        self.await_banner(now);
+    }
+
+    /// The handshake is done: the banner comes again (section 4.10).
+    pub(crate) fn secured(&mut self, now: Instant) {
+        debug_assert!(self.due == Due::StartTls);
+        self.due = Due::Nothing;
+        self.secured = true;
+        self.await_banner(now);
+    }
+
+    fn await_banner(&mut self, now: Instant) {
         self.phase = Phase::Greeting {
             lines: 0,
-            plain: false,
+            offers: Offers::default(),
         };
         self.heard = now;
     }
@@ -163,6 +196,7 @@ impl<R> Machine<R> {
     /// tells it again); who waits for the NOOP in flight waits for the next connection's first.
     pub(crate) fn disconnected(&mut self) {
         self.phase = Phase::Away;
+        self.secured = false;
         self.framer = ResponseFramer::new(RESPONSE_BYTES_MAX);
         self.input = Vec::new();
         self.taken = 0;
@@ -190,6 +224,11 @@ impl<R> Machine<R> {
                         return Ok(Step::Hungry);
                     }
                 }
+                Due::StartTls if self.taken < self.input.len() => {
+                    let what = "the master went on in clear behind its OK to STARTTLS";
+                    return Err(Fault::Tls(what.into()));
+                }
+                Due::StartTls => return Ok(Step::StartTls),
                 Due::EndSync | Due::AnswerBarriers if !self.batch.is_empty() => {
                     return Ok(Step::Apply);
                 }
@@ -299,7 +338,9 @@ impl<R> Machine<R> {
     pub(crate) fn state(&self) -> Option<FollowerState> {
         match self.phase {
             Phase::Away => None,
-            Phase::Greeting { .. } | Phase::Login => Some(FollowerState::Connecting),
+            Phase::Greeting { .. } | Phase::StartTls | Phase::Login => {
+                Some(FollowerState::Connecting)
+            }
             Phase::Listing => Some(FollowerState::Syncing),
             Phase::Streaming => Some(FollowerState::Streaming),
         }
@@ -314,6 +355,7 @@ impl<R> Machine<R> {
         match self.phase {
             Phase::Away => "a connection",
             Phase::Greeting { .. } => "the banner",
+            Phase::StartTls => "the answer to STARTTLS",
             Phase::Login => "the answer to AUTHENTICATE",
             Phase::Listing => "the mailbox list",
             Phase::Streaming => "the answer to NOOP",

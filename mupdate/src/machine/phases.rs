@@ -3,7 +3,9 @@
 use ravenry_core::proto::mupdate::{self, Command, Completion, Response};
 use ravenry_core::rt::Instant;
 
-use super::{BANNER_LINES_MAX, Due, LOGIN_TAG, Machine, Phase, UPDATE_TAG, noop_tag};
+use super::{
+    BANNER_LINES_MAX, Due, LOGIN_TAG, Machine, Offers, Phase, STARTTLS_TAG, UPDATE_TAG, noop_tag,
+};
 use crate::fault::{Fault, excerpt};
 
 impl<R> Machine<R> {
@@ -32,7 +34,8 @@ impl<R> Machine<R> {
         }
         match self.phase {
             Phase::Away => Ok(()),
-            Phase::Greeting { lines, plain } => self.greeting(response, lines, plain),
+            Phase::Greeting { lines, offers } => self.greeting(response, lines, offers),
+            Phase::StartTls => self.starttls(response),
             Phase::Login => self.login(response),
             Phase::Listing => self.listing(response),
             Phase::Streaming => self.streaming(response),
@@ -40,23 +43,38 @@ impl<R> Machine<R> {
     }
 
     /// The banner (section 3.8): what the master can do, then its name.
-    fn greeting(&mut self, response: &Response<'_>, lines: u32, plain: bool) -> Result<(), Fault> {
+    fn greeting(
+        &mut self,
+        response: &Response<'_>,
+        lines: u32,
+        mut offers: Offers,
+    ) -> Result<(), Fault> {
         let lines = lines + 1;
         if lines > BANNER_LINES_MAX {
             return Err(Fault::Protocol("the banner does not end".into()));
         }
         self.phase = match response {
             Response::Auth(mechanisms) => {
-                let plain = mechanisms
+                offers.plain = mechanisms
                     .iter()
                     .any(|name| name.eq_ignore_ascii_case(b"PLAIN"));
-                Phase::Greeting { lines, plain }
+                Phase::Greeting { lines, offers }
             }
-            Response::StartTls
-            | Response::Compress(_)
-            | Response::PartialUpdate
-            | Response::Other(_) => Phase::Greeting { lines, plain },
-            Response::Banner(_) if !plain => return Err(Fault::NoPlain),
+            Response::StartTls => {
+                offers.starttls = true;
+                Phase::Greeting { lines, offers }
+            }
+            Response::Compress(_) | Response::PartialUpdate | Response::Other(_) => {
+                Phase::Greeting { lines, offers }
+            }
+            Response::Banner(_) if self.settings.starttls && !self.secured => {
+                if !offers.starttls {
+                    return Err(Fault::Tls("the master does not offer STARTTLS".into()));
+                }
+                Command::StartTls.encode(STARTTLS_TAG, &mut self.output);
+                Phase::StartTls
+            }
+            Response::Banner(_) if !offers.plain => return Err(Fault::NoPlain),
             Response::Banner(_) => {
                 let initial = self.settings.login.encode().map_err(Fault::Credentials)?;
                 let login = Command::Authenticate {
@@ -69,6 +87,21 @@ impl<R> Machine<R> {
             other => return Err(self.unexpected(other)),
         };
         Ok(())
+    }
+
+    /// The answer to STARTTLS (section 4.10). What was said before the handshake counts for
+    /// nothing: the banner comes again.
+    fn starttls(&mut self, response: &Response<'_>) -> Result<(), Fault> {
+        match response {
+            Response::Ok(done) if is(done, STARTTLS_TAG) => {
+                self.due = Due::StartTls;
+                Ok(())
+            }
+            Response::No(done) | Response::Bad(done) if is(done, STARTTLS_TAG) => Err(Fault::Tls(
+                format!("the master refuses STARTTLS: {}", excerpt(&done.text)),
+            )),
+            other => Err(self.unexpected(other)),
+        }
     }
 
     /// The answer to AUTHENTICATE (section 4.2); then the list is asked for.

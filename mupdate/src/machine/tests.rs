@@ -67,6 +67,7 @@ pub(super) struct World {
     pub(super) list: List,
     pub(super) now: Instant,
     pub(super) sent: Vec<u8>,
+    pub(super) handshakes: u32,
     pub(super) answers: Vec<(usize, Answer)>,
 }
 
@@ -79,6 +80,7 @@ impl World {
                 authcid: b"frontend".to_vec(),
                 password: Secret::from("mupdatepw"),
             },
+            starttls: false,
             noop_every: Duration::from_secs(2),
             answer_within: Duration::from_secs(10),
             batch: BatchLimits {
@@ -92,6 +94,7 @@ impl World {
             list: List::default(),
             now,
             sent: Vec::new(),
+            handshakes: 0,
             answers: Vec::new(),
         }
     }
@@ -130,6 +133,10 @@ impl World {
             let step = self.machine.next(self.now)?;
             self.turn();
             match step {
+                Step::StartTls => {
+                    self.handshakes += 1;
+                    self.machine.secured(self.now);
+                }
                 Step::Apply => self.apply(),
                 Step::EndSync => {
                     let sequence = self.list.end_sync();
