@@ -13,9 +13,10 @@ use ravenry_core::mailboxes::{Groups, ListFile, ListReader, ListWriter, Namespac
 use ravenry_core::metrics::Registry;
 use ravenry_core::rt::signals::{self, Signal};
 use ravenry_core::rt::{self, Pool, ShardHandle};
+use ravenry_core::tls::{Certificates, Connector};
 use ravenry_core::{limits, log};
 use ravenry_mupdate::{Barrier, FollowerConfig, follower};
-use ravenry_proxy::Parts;
+use ravenry_proxy::{Listeners, Parts};
 
 use crate::ctl;
 use crate::plan::Plan;
@@ -34,10 +35,13 @@ pub(crate) fn check(config: &Config) -> Result<(), String> {
     let (proxy, client) = roles(config)?;
     Authenticator::open(&config.auth, pool("hash", 1, 1)?).map_err(|error| error.to_string())?;
     groups(config)?;
+    certificates(config)?;
+    connectors(proxy, client)?;
     for warning in config.warnings().iter().chain(&advice) {
         crate::complain(&format!("warning: {warning}"));
     }
-    let listeners: Vec<String> = proxy.imap.iter().map(ToString::to_string).collect();
+    let listeners = proxy.imap.iter().chain(&proxy.imaps);
+    let listeners: Vec<String> = listeners.map(ToString::to_string).collect();
     let (listeners, shards) = (listeners.join(", "), plan.shards.len());
     crate::answer(&format!(
         "ok: a frontend on {listeners} with {shards} shards, the mailbox list from {}",
@@ -57,12 +61,18 @@ pub(crate) fn serve(config: &Config) -> Result<(), String> {
         tracing::warn!("{warning}");
     }
     let (proxy, client) = roles(config)?;
+    let mut certificates = certificates(config)?;
+    let connectors = connectors(proxy, client)?;
     let (writer, reader) = open_list(config)?;
     let stats = Stats::new(Registry::new(plan.shards.len()), Arc::clone(&guard));
     let resolver = pool("resolve", RESOLVER_THREADS, RESOLVER_QUEUE_MAX)?;
     let list = (writer, reader.clone());
-    let (core, barrier) = start_core(&plan, config, client, list, &stats, resolver.clone())?;
-    let parts = parts(config, proxy, reader, barrier, resolver)?;
+    let mut follow = follower_config(config, client, resolver.clone());
+    follow.tls = connectors.master;
+    let (core, barrier) = start_core(&plan, config, follow, list, &stats)?;
+    let mut parts = parts(config, proxy, reader, barrier, resolver)?;
+    parts.acceptor = certificates.as_ref().map(Certificates::acceptor);
+    parts.connector = connectors.backends;
     let shards = start_shards(&plan, proxy, &parts, &stats)?;
     stats.watch(
         shards
@@ -73,7 +83,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), String> {
     );
     tracing::info!(shards = shards.len(), "ready");
     while signals::wait() == Signal::Hangup {
-        tracing::warn!("SIGHUP: reloading isn't built yet; restart to read the files again");
+        reload(certificates.as_mut());
     }
     tracing::info!("stopping");
     end(shards);
@@ -106,6 +116,33 @@ fn open_list(config: &Config) -> Result<(ListWriter, ListReader), String> {
     Ok((writer, reader))
 }
 
+fn certificates(config: &Config) -> Result<Option<Certificates>, String> {
+    Certificates::open(&config.tls.certificates).map_err(|error| error.to_string())
+}
+
+/// TLS towards others, where it is on.
+struct Connectors {
+    backends: Option<Connector>,
+    master: Option<Connector>,
+}
+
+fn connectors(proxy: &Proxy, client: &MupdateClient) -> Result<Connectors, String> {
+    let opened = |tls, protocol| Connector::open(tls, protocol).map_err(|error| error.to_string());
+    Ok(Connectors {
+        backends: opened(&proxy.upstream.tls, Some("imap"))?,
+        master: opened(&client.tls, None)?,
+    })
+}
+
+/// SIGHUP: the certificates are read again; the sessions that are open keep theirs.
+fn reload(certificates: Option<&mut Certificates>) {
+    match certificates.map(Certificates::reload) {
+        Some(Ok(())) => tracing::info!("SIGHUP: the certificates have been read again"),
+        Some(Err(error)) => tracing::error!("SIGHUP: the old certificates stay: {error}"),
+        None => tracing::warn!("SIGHUP: there are no certificates to read again"),
+    }
+}
+
 fn groups(config: &Config) -> Result<Arc<Groups>, String> {
     let groups = config
         .auth
@@ -118,19 +155,22 @@ fn groups(config: &Config) -> Result<Arc<Groups>, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Starts the mupdate core: the follower, and the answers to `ravenry ctl`.
-fn start_core(
-    plan: &Plan,
-    config: &Config,
-    client: &MupdateClient,
-    (writer, reader): (ListWriter, ListReader),
-    stats: &Stats,
-    resolver: Pool,
-) -> Result<(ShardHandle, Barrier), String> {
+fn follower_config(config: &Config, client: &MupdateClient, resolver: Pool) -> FollowerConfig {
     let (server, authname) = (client.server.clone(), client.authname.clone());
     let mut settings = FollowerConfig::new(server, authname, client.password.clone(), resolver);
     settings.connect_within = config.limits.connect;
     settings.noop_every = client.noop_interval;
+    settings
+}
+
+/// Starts the mupdate core: the follower, and the answers to `ravenry ctl`.
+fn start_core(
+    plan: &Plan,
+    config: &Config,
+    settings: FollowerConfig,
+    (writer, reader): (ListWriter, ListReader),
+    stats: &Stats,
+) -> Result<(ShardHandle, Barrier), String> {
     let (follower, barrier) = follower(settings, writer, reader);
     let (stats, asked, socket) = (stats.clone(), barrier.clone(), ctl::path(config));
     let (bound, outcome) = mpsc::sync_channel(1);
@@ -172,7 +212,10 @@ fn parts(
             alt: config.alt_namespace,
         },
         groups: groups(config)?,
+        acceptor: None,
+        allow_plaintext: config.tls.allow_plaintext,
         upstream: proxy.upstream.clone(),
+        connector: None,
         limits: config.limits.clone(),
         list,
         barrier,
@@ -189,13 +232,13 @@ fn start_shards(
 ) -> Result<Vec<ShardHandle>, String> {
     let mut shards = Vec::new();
     for (number, shard) in plan.shards.iter().enumerate() {
-        let (parts, addresses, registry) = (parts.clone(), proxy.imap.clone(), stats.registry());
+        let (parts, proxy, registry) = (parts.clone(), proxy.clone(), stats.registry());
         let (bound, outcome) = mpsc::sync_channel(1);
         let started = rt::start_shard(shard.clone(), move || async move {
             let metrics = registry
                 .recorder(number)
                 .expect("invariant: each shard takes its recorder once");
-            match ravenry_proxy::bind(&addresses) {
+            match Listeners::bind(&proxy) {
                 Ok(listeners) => {
                     let _ = bound.send(Ok(()));
                     ravenry_proxy::serve(parts, number, metrics, listeners);
@@ -204,7 +247,7 @@ fn start_shards(
             }
         });
         shards.push(started.map_err(|error| error.to_string())?);
-        bound_or_why(&outcome, "[proxy] imap")?;
+        bound_or_why(&outcome, "[proxy]")?;
     }
     Ok(shards)
 }

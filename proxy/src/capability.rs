@@ -12,8 +12,8 @@ use std::time::Duration;
 use ravenry_core::proto::imap::Capabilities;
 use ravenry_core::rt;
 
-/// Before login.
-pub(crate) const BEFORE_LOGIN: &str = "IMAP4rev1 LITERAL+ ID AUTH=PLAIN AUTH=LOGIN SASL-IR";
+/// Before login, in any case.
+const BEFORE_LOGIN: &str = "IMAP4rev1 LITERAL+ ID";
 /// After login, by the frontend alone.
 const OWN: &str = "IMAP4rev1 LITERAL+ ID NAMESPACE CHILDREN";
 /// After login, where all backends have them: the frontend passes these through.
@@ -44,6 +44,17 @@ const PASSED: [&str; 22] = [
 
 /// How often a login looks whether the first probes are over.
 const PROBE_LOOK: Duration = Duration::from_millis(20);
+
+/// The list before login: with what a login can be done, or that TLS has to come first.
+pub(crate) fn before_login(starttls: bool, logins: bool) -> String {
+    let starttls = if starttls { " STARTTLS" } else { "" };
+    let logins = if logins {
+        " AUTH=PLAIN AUTH=LOGIN SASL-IR"
+    } else {
+        " LOGINDISABLED"
+    };
+    [BEFORE_LOGIN, starttls, logins].concat()
+}
 
 /// What the backends announced, by server.
 #[derive(Default)]

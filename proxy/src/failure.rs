@@ -42,6 +42,8 @@ pub(crate) enum End {
     Logout,
     /// The client closed, vanished or stalled.
     ClientGone,
+    /// The TLS handshake failed.
+    NoTls,
     /// No login in time.
     LoginTimeout,
     /// No command in time.

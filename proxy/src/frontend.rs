@@ -14,10 +14,11 @@ use ravenry_core::limits::{DISCARD_BYTES_MAX, LOGIN_COMMAND_BYTES_MAX};
 use ravenry_core::mailboxes::{Groups, ListReader, Namespace, UserId};
 use ravenry_core::metrics::Recorder;
 use ravenry_core::rt::{self, Pool, Stream};
+use ravenry_core::tls::{Acceptor, Connector};
 use ravenry_core::wire::imap::CommandLimits;
 use ravenry_mupdate::Barrier;
 
-use crate::capability::{BEFORE_LOGIN, CapabilityCache};
+use crate::capability::CapabilityCache;
 use crate::upstream::Upstream;
 
 /// What a frontend's shards are made from; each gets a clone.
@@ -31,8 +32,14 @@ pub struct Parts {
     pub namespace: Namespace,
     /// The groups of ACLs.
     pub groups: Arc<Groups>,
+    /// TLS for clients, where there is a certificate.
+    pub acceptor: Option<Acceptor>,
+    /// Whether logins are taken without TLS.
+    pub allow_plaintext: bool,
     /// How to log in at backends.
     pub upstream: config::Upstream,
+    /// TLS to backends, unless it is off.
+    pub connector: Option<Connector>,
     /// Deadlines and sizes.
     pub limits: config::Limits,
     /// The mailbox list: to read, never to write.
@@ -73,11 +80,6 @@ impl Frontend {
             tracing::error!("mailbox list: {error}");
             false
         })
-    }
-
-    pub(crate) fn greeting(&self) -> String {
-        let name = &self.parts.servername;
-        format!("* OK [CAPABILITY {BEFORE_LOGIN}] {name} Ravenry server ready")
     }
 
     /// A session's id: unique in this process, and known at a glance in the log.

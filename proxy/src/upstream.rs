@@ -10,10 +10,12 @@ use std::fmt::Display;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ravenry_core::config::host_and_port;
 use ravenry_core::metrics::Recorder;
 use ravenry_core::proto::imap::{Capabilities, StatusKind, status};
 use ravenry_core::proto::sasl::Plain;
-use ravenry_core::rt::{self, Instant, Stream};
+use ravenry_core::rt::{self, Instant};
+use ravenry_core::tls::{Connector, Leg};
 use ravenry_core::wire::imap::{ResponseEvent, ResponseScanner};
 
 use crate::failure::BackendFault;
@@ -31,7 +33,7 @@ const LINE_BYTES_MAX: usize = 16 * 1024;
 /// A backend connection, logged in as the session's user.
 pub(crate) struct Upstream {
     pub(crate) server: Rc<str>,
-    pub(crate) stream: Stream,
+    pub(crate) stream: Leg,
     pub(crate) input: Vec<u8>,
     pub(crate) scanner: ResponseScanner,
     pub(crate) capabilities: Rc<Capabilities>,
@@ -71,7 +73,7 @@ impl Upstream {
         fe.metrics.upstream_open.add(1);
         let mut up = Self {
             server: Rc::clone(server),
-            stream,
+            stream: Leg::plain(stream),
             input: Vec::new(),
             scanner: ResponseScanner::new(LINE_BYTES_MAX),
             capabilities: Rc::new(Capabilities::default()),
@@ -79,7 +81,14 @@ impl Upstream {
             answer_within: fe.parts.limits.upstream_answer,
             metrics: fe.metrics.clone(),
         };
-        let offered = up.greeting().await?;
+        let offered = match &fe.parts.connector {
+            None => up.greeting().await?,
+            Some(tls) if tls.is_implicit() => {
+                up.handshake(tls).await?;
+                up.greeting().await?
+            }
+            Some(tls) => up.starttls(tls).await?,
+        };
         up.authenticate(fe, user, &offered).await?;
         Ok(up)
     }
@@ -91,6 +100,30 @@ impl Upstream {
             Some(StatusKind::Ok) => self.capabilities_of(&greeting).await,
             _ => Err(self.fault(format_args!("greeting: {}", printable(&greeting)))),
         }
+    }
+
+    /// The greeting and STARTTLS (RFC 3501 section 6.2.1); the capabilities are asked for anew,
+    /// since what was said before the handshake may be anybody's.
+    async fn starttls(&mut self, tls: &Connector) -> Result<Capabilities, BackendFault> {
+        if !self.greeting().await?.has("STARTTLS") {
+            return Err(self.fault("offers no STARTTLS"));
+        }
+        self.write(&[OWN_TAG, b" STARTTLS\r\n"].concat()).await?;
+        let reply = self.own_reply().await?;
+        if status(&reply).is_none_or(|status| status.kind != StatusKind::Ok) {
+            return Err(self.fault(format_args!("STARTTLS: {}", printable(&reply))));
+        }
+        if !self.input.is_empty() {
+            return Err(self.fault("went on in clear behind its OK to STARTTLS"));
+        }
+        self.handshake(tls).await?;
+        self.capabilities_of(b"").await
+    }
+
+    async fn handshake(&mut self, tls: &Connector) -> Result<(), BackendFault> {
+        let (name, _) = host_and_port(&self.server);
+        let shaken = Box::pin(tls.connect(&mut self.stream, name)).await;
+        shaken.map_err(|error| fault(&self.server, error))
     }
 
     /// SASL PLAIN (RFC 4616): the proxy's password, the user's identity.
@@ -239,6 +272,7 @@ impl Upstream {
 
 impl Drop for Upstream {
     fn drop(&mut self) {
+        self.stream.close();
         self.metrics.upstream_open.sub(1);
     }
 }

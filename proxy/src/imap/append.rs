@@ -10,7 +10,8 @@ use std::rc::Rc;
 use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::encode::Request;
 use ravenry_core::proto::imap::{self, AppendHead, Command, Literals};
-use ravenry_core::rt::{self, RelayError};
+use ravenry_core::rt::RelayError;
+use ravenry_core::tls;
 use ravenry_core::wire::imap::{CommandEvent, Literal};
 
 use super::client::Client;
@@ -158,7 +159,7 @@ async fn message(
     *left = Left::Bytes(rest);
     up.write(&here).await.map_err(Failure::Backend)?;
     if rest > 0 {
-        match rt::relay_exact(&client.stream, &up.stream, rest, client.stall()).await {
+        match tls::relay_exact(&client.stream, &up.stream, rest, client.stall()).await {
             Ok(relayed) => client.count_received(&relayed),
             Err(RelayError::From(error)) => return Err(Failure::Client(error)),
             Err(RelayError::To {

@@ -4,7 +4,6 @@ use ravenry_core::proto::imap::Command;
 
 use super::selected;
 use super::session::Session;
-use crate::capability::BEFORE_LOGIN;
 use crate::failure::Failure;
 use crate::upstream::printable;
 
@@ -24,7 +23,7 @@ pub(crate) async fn capability(
 pub(crate) async fn capabilities(session: &Session) -> String {
     let fe = &session.fe;
     if session.user.is_none() {
-        return BEFORE_LOGIN.to_owned();
+        return session.before_login();
     }
     fe.capabilities
         .wait_for_probes(fe.parts.limits.upstream_login)

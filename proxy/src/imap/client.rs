@@ -7,7 +7,8 @@
 use std::io;
 use std::time::Duration;
 
-use ravenry_core::rt::{self, Address, Relayed, Stream};
+use ravenry_core::rt::{self, Address, Relayed};
+use ravenry_core::tls::{self, Leg};
 use ravenry_core::wire::imap::{CommandEvent, CommandFramer, CommandLimits};
 
 use crate::failure::Failure;
@@ -19,7 +20,7 @@ const READ_BYTES_MAX: usize = 16 * 1024;
 
 /// The client's leg.
 pub(crate) struct Client {
-    pub(crate) stream: Stream,
+    pub(crate) stream: Leg,
     pub(crate) peer: Address,
     input: Vec<u8>,
     framer: CommandFramer,
@@ -31,12 +32,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(
-        stream: Stream,
-        peer: Address,
-        framer: CommandFramer,
-        stall: Duration,
-    ) -> Self {
+    pub(crate) fn new(stream: Leg, peer: Address, framer: CommandFramer, stall: Duration) -> Self {
         Self {
             stream,
             peer,
@@ -108,7 +104,7 @@ impl Client {
     pub(crate) async fn discard(&mut self, size: u64) -> Result<(), Failure> {
         let rest = size - self.take_up_to(size).len() as u64;
         self.bytes_in += rest;
-        rt::discard_exact(&self.stream, rest, self.stall)
+        tls::discard_exact(&self.stream, rest, self.stall)
             .await
             .map_err(Failure::Client)
     }

@@ -5,7 +5,9 @@
 use ravenry_core::proto::imap::{Command, Verb};
 
 use super::session::Session;
-use super::{acl, append, basic, idle, list, login, mailbox, select, selected, subscribe};
+use super::{
+    acl, append, basic, idle, list, login, mailbox, select, selected, starttls, subscribe,
+};
 use crate::failure::Failure;
 
 /// Carries a command out. The handler has put the tagged reply into the client's output when it
@@ -23,6 +25,7 @@ pub(crate) async fn run(session: &mut Session, command: &Command<'_>) -> Result<
             command.no_args()?;
             Err(session.farewell(command.tag).await)
         }
+        Verb::StartTls => starttls::starttls(session, command).await,
         Verb::Login => login::login(session, command).await,
         Verb::Authenticate => login::authenticate(session, command).await,
         Verb::Unknown => Err(Failure::bad("Unrecognized command")),
@@ -51,9 +54,12 @@ fn takes_uid(verb: Verb) -> bool {
 fn count(session: &Session, verb: Verb) {
     let metrics = &session.fe.metrics;
     let counter = match verb {
-        Verb::Capability | Verb::Noop | Verb::Id | Verb::Logout | Verb::Namespace => {
-            &metrics.commands_session
-        }
+        Verb::Capability
+        | Verb::Noop
+        | Verb::Id
+        | Verb::Logout
+        | Verb::Namespace
+        | Verb::StartTls => &metrics.commands_session,
         Verb::Login | Verb::Authenticate => &metrics.commands_login,
         Verb::Select | Verb::Examine | Verb::Close | Verb::Unselect => &metrics.commands_select,
         Verb::Append => &metrics.commands_append,

@@ -90,6 +90,11 @@ async fn ask(session: &mut Session, challenge: &str) -> Result<Secret, Failure> 
 fn not_yet(session: &Session) -> Result<(), Failure> {
     if session.user.is_some() {
         Err(Failure::State("Already logged in"))
+    } else if !session.takes_logins() {
+        Err(Failure::coded(
+            "PRIVACYREQUIRED",
+            "No logins without TLS: STARTTLS first",
+        ))
     } else {
         Ok(())
     }

@@ -14,6 +14,7 @@ mod route;
 mod select;
 mod selected;
 mod session;
+mod starttls;
 mod subscribe;
 mod upstreams;
 

@@ -1,11 +1,12 @@
 //! Passing a backend's responses on to the client, up to the reply with the client's tag.
 //!
 //! Nothing is parsed beyond the bounds of lines and literals. Lines go from the backend leg's
-//! buffer to the client in one piece; literals of 64 KiB and more go by `rt::relay_exact`, which
-//! splices. Invariant: when a function here returns `Ok`, the client has had whole responses only;
+//! buffer to the client in one piece; literals of 64 KiB and more go by `tls::relay_exact`,
+//! which splices where neither leg has TLS. Invariant: when a function here returns `Ok`, the client has had whole responses only;
 //! when it fails inside one, the failure is `Torn`.
 
 use ravenry_core::rt::{self, RelayError};
+use ravenry_core::tls;
 use ravenry_core::wire::imap::{Kind, ResponseEvent, Status};
 
 use super::client::Client;
@@ -198,7 +199,7 @@ async fn pass_literal(client: &mut Client, up: &mut Upstream, size: u64) -> Resu
         return Ok(());
     }
     client.flush().await?;
-    match rt::relay_exact(&up.stream, &client.stream, rest, client.stall()).await {
+    match tls::relay_exact(&up.stream, &client.stream, rest, client.stall()).await {
         Ok(relayed) => {
             client.count_relayed(&relayed);
             Ok(())

@@ -12,10 +12,12 @@ use ravenry_core::limits;
 use ravenry_core::mailboxes::{Identity, Name};
 use ravenry_core::proto::imap;
 use ravenry_core::rt::{self, Address, Either, Instant, Stream};
+use ravenry_core::tls::Leg;
 use ravenry_core::wire::imap::{BadCommand, CommandEvent, CommandFramer, Literal};
 
 use super::client::Client;
-use super::{append, dispatch, relay};
+use super::{append, dispatch, relay, starttls};
+use crate::capability;
 use crate::failure::{Answer, End, Failure};
 use crate::frontend::Frontend;
 use crate::upstream::Upstream;
@@ -59,15 +61,22 @@ enum Woken {
     Draining,
 }
 
-/// Serves one client.
-pub(crate) async fn serve(fe: Rc<Frontend>, stream: Stream, peer: Address) {
-    let mut session = Session::new(fe, stream, peer);
+/// Serves one client; with `tls`, a handshake comes before all else.
+pub(crate) async fn serve(fe: Rc<Frontend>, stream: Stream, peer: Address, tls: bool) {
+    let mut leg = Leg::plain(stream);
+    if tls {
+        let until = rt::now() + fe.parts.limits.login;
+        if let Err(_told) = starttls::handshake(&fe, &mut leg, &peer, until).await {
+            return;
+        }
+    }
+    let mut session = Session::new(fe, leg, peer);
     let end = session.run().await;
     session.report(end);
 }
 
 impl Session {
-    fn new(fe: Rc<Frontend>, stream: Stream, peer: Address) -> Self {
+    fn new(fe: Rc<Frontend>, stream: Leg, peer: Address) -> Self {
         let framer = CommandFramer::new(fe.command_limits(false));
         let client = Client::new(stream, peer, framer, fe.parts.limits.stall);
         fe.session_begins();
@@ -91,7 +100,12 @@ impl Session {
             let text = "[UNAVAILABLE] The mailbox list isn't complete yet, try again";
             return self.bye(End::NoList, text).await;
         }
-        self.client.push_line(&self.fe.greeting());
+        let name = &self.fe.parts.servername;
+        let greeting = format!(
+            "* OK [CAPABILITY {}] {name} Ravenry server ready",
+            self.before_login()
+        );
+        self.client.push_line(&greeting);
         loop {
             let outcome = match self.next_input().await {
                 Ok(Input::Command(bytes)) => Box::pin(self.command(&bytes)).await,
@@ -156,8 +170,19 @@ impl Session {
         }
     }
 
+    /// Whether a password may be sent on this connection.
+    pub(crate) fn takes_logins(&self) -> bool {
+        self.fe.parts.allow_plaintext || self.client.stream.is_tls()
+    }
+
+    /// The capabilities before login.
+    pub(crate) fn before_login(&self) -> String {
+        let starttls = self.fe.parts.acceptor.is_some() && !self.client.stream.is_tls();
+        capability::before_login(starttls, self.takes_logins())
+    }
+
     /// When a client that sends nothing is given up.
-    fn input_deadline(&self) -> Instant {
+    pub(crate) fn input_deadline(&self) -> Instant {
         let limits = &self.fe.parts.limits;
         match self.user {
             Some(_) => rt::now() + limits.autologout,
@@ -298,6 +323,7 @@ impl Session {
         self.client.push_line(&format!("* BYE {text}"));
         // Whether it arrives changes nothing any more.
         let _ = self.client.flush().await;
+        self.client.stream.close();
         end
     }
 
@@ -306,6 +332,7 @@ impl Session {
         self.client.push_line("* BYE LOGOUT received");
         self.client.push_tagged(tag, "OK Completed");
         let _ = self.client.flush().await;
+        self.client.stream.close();
         Failure::Ended(End::Logout)
     }
 
@@ -315,6 +342,7 @@ impl Session {
         tracing::info!(
             session = %self.id,
             client = %self.client.peer,
+            tls = self.client.stream.version(),
             user = self.user.as_ref().map_or("-", |user| user.user.as_str()),
             backends = %self.backends.join(","),
             commands = self.commands,
