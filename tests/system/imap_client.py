@@ -7,6 +7,7 @@ one tagged reply of a command that waits for it. Everything has a deadline.
 import base64
 import re
 import socket
+import ssl
 import time
 from dataclasses import dataclass, field
 
@@ -128,10 +129,13 @@ def parse(data):
 class Conversation:
     """One connection. `greeting` is read at once; `command` sends and awaits the tagged reply."""
 
-    def __init__(self, address, deadline=DEADLINE, greet=True):
+    def __init__(self, address, deadline=DEADLINE, greet=True, secure=None):
+        """`secure`: a function from a socket to one with TLS, for an imaps port."""
         self.deadline = deadline
         self.socket = socket.create_connection(address, timeout=deadline)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if secure:
+            self.socket = secure(self.socket)
         self.buffer = bytearray()
         self.count = 0
         self.waiting = []
@@ -158,7 +162,7 @@ class Conversation:
             data = self.socket.recv(1 << 18)
         except TimeoutError:
             raise Broken(f"no answer within {self.deadline} s; so far {bytes(self.buffer[:200])!r}") from None
-        except ConnectionError as error:
+        except (ConnectionError, ssl.SSLError) as error:
             raise Broken(f"connection lost: {error}") from None
         if not data:
             raise Broken(f"closed by the server; unread {bytes(self.buffer[:200])!r}")
@@ -308,6 +312,12 @@ class Conversation:
 
     def login(self, name, password):
         return self.command("LOGIN ", quoted(name), " ", quoted(password))
+
+    def starttls(self, secure):
+        """STARTTLS, and the handshake by `secure`; nothing may come between."""
+        self.command("STARTTLS").ok()
+        assert not self.buffer, f"behind the OK to STARTTLS: {bytes(self.buffer)!r}"
+        self.socket = secure(self.socket)
 
     def login_as(self, name, password, authzid):
         """As an admin who acts for somebody, or as the proxy account at a backend."""

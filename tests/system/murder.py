@@ -19,7 +19,7 @@ from imap_client import Broken, Conversation
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tests/testbed/cyrus-murder"
 BINARY = Path(os.environ.get("RAVENRY_BIN") or ROOT / "target/debug/ravenry")
-IMAP, MUPDATE = 1143, 3905
+IMAP, IMAPS, MUPDATE = 1143, 1993, 3905
 HOSTS = {"mupdate": 11, "backend1": 12, "backend2": 13, "frontend": 14}
 DOMAIN = "murder.test"
 
@@ -96,17 +96,20 @@ admins = ["cyrus"]
 
 [proxy]
 imap = ["{host}:{port}"]
+{proxy}
 
 [proxy.upstream]
 authname = "mailproxy"
 password = "proxypw"
-ports = {{ imap = {port} }}
+{upstream}
+ports = {{ imap = {backends} }}
 hosts = {{ "backend1.{domain}" = "{net}.12", "backend2.{domain}" = "{net}.13" }}
 
 [mupdate.client]
 server = "{net}.11:{mupdate}"
 authname = "{account}"
 password = "mupdatepw"
+{master}
 """
 
 
@@ -123,7 +126,8 @@ class Frontend:
         (self.directory / "users").write_text("".join(f"{line}\n" for line in users))
         self.config = self.directory / "ravenry.toml"
         values = dict(name=self.name, domain=DOMAIN, top=top, auth=auth, host=self.address[0], port=IMAP,
-                      net=murder.net, mupdate=MUPDATE, account=account)
+                      net=murder.net, mupdate=MUPDATE, account=account, proxy="", upstream="", master="",
+                      backends=IMAP)
         self.config.write_text(CONFIG.format(**{**values, **replace}))
         for secret in (self.directory / "users", self.config):
             secret.chmod(0o600)
