@@ -1,6 +1,13 @@
 //! Waiting for the first of two things, and giving way to others.
+//!
+//! [`Select`] is written out because an async function keeps its arguments twice, once as they were
+//! given and once pinned: a session waits inside several of them, and would double with each.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use super::shard;
 
@@ -14,16 +21,37 @@ pub enum Either<A, B> {
 }
 
 /// Waits for whichever is done first and drops the other. `first` is polled first, and wins a tie.
-pub async fn select<A: Future, B: Future>(first: A, second: B) -> Either<A::Output, B::Output> {
-    let mut first = pin!(first);
-    let mut second = pin!(second);
-    poll_fn(|context| {
-        if let Poll::Ready(output) = first.as_mut().poll(context) {
-            return Poll::Ready(Either::Left(output));
+pub fn select<A: Future, B: Future>(first: A, second: B) -> Select<A, B> {
+    Select { first, second }
+}
+
+/// What [`select`] gives.
+#[derive(Debug)]
+#[must_use = "it does nothing unless awaited"]
+pub struct Select<A, B> {
+    first: A,
+    second: B,
+}
+
+impl<A: Future, B: Future> Future for Select<A, B> {
+    type Output = Either<A::Output, B::Output>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: both fields are pinned with the whole. Nothing moves out of them: they are
+        // private, this is the only place that reaches them, there is no `Drop`, and `Select` is
+        // `Unpin` only where both are.
+        let (first, second) = unsafe {
+            let this = self.get_unchecked_mut();
+            (
+                Pin::new_unchecked(&mut this.first),
+                Pin::new_unchecked(&mut this.second),
+            )
+        };
+        match first.poll(context) {
+            Poll::Ready(output) => Poll::Ready(Either::Left(output)),
+            Poll::Pending => second.poll(context).map(Either::Right),
         }
-        second.as_mut().poll(context).map(Either::Right)
-    })
-    .await
+    }
 }
 
 /// Lets every other ready task have its turn first.

@@ -17,11 +17,11 @@
 //! * A panic in a task, also in its destructors, ends that task alone.
 //! * This is the only place that reads the clock, draws random numbers, starts threads or calls
 //!   the system; and the only one with `unsafe`, in `waker` (packed words), `ring` (queueing
-//!   operations) and `sys` (system calls).
+//!   operations), `sys` (system calls), `combine` and `timer` (futures within futures).
 
 #![expect(
     unsafe_code,
-    reason = "wakers, ring and system calls: see the invariants above"
+    reason = "wakers, ring, system calls, pinning: see the invariants above"
 )]
 
 mod address;
@@ -53,14 +53,14 @@ pub use self::{
     address::{Address, BadAddress},
     check::StartError,
     clock::{Instant, SystemTime, now, wall_clock},
-    combine::{Either, allowance, select, yield_now},
+    combine::{Either, Select, allowance, select, yield_now},
     listener::Listener,
     pool::{Pool, PoolError},
     relay::{RelayError, Relayed, count_copied, discard_exact, relay_exact},
     start::{JoinError, ShardConfig, ShardHandle, ShardId, block_on, draining, spawn, start_shard},
     stats::{Counter, ShardStats},
     stream::Stream,
-    timer::{Elapsed, Sleep, sleep, sleep_until, timeout, timeout_at},
+    timer::{Elapsed, Sleep, Timeout, sleep, sleep_until, timeout, timeout_at},
 };
 
 /// The CPUs that this process may run on, in order.

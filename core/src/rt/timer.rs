@@ -7,12 +7,12 @@
 use std::{
     collections::BTreeMap,
     error, fmt, io,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
-use super::{Instant, now, shard, waker::TaskId};
+use super::{Either, Instant, Select, combine::select, now, shard, waker::TaskId};
 
 /// A timer's place in the table: its deadline, and a number that tells equal deadlines apart.
 type Key = (Instant, u64);
@@ -132,21 +132,40 @@ impl From<Elapsed> for io::Error {
     }
 }
 
-/// Gives the future `duration`, then drops it.
+/// Gives the future `duration` from now, then drops it.
 ///
 /// # Errors
 /// [`Elapsed`] if the future was not done in time.
-pub async fn timeout<F: Future>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
-    timeout_at(after(duration), future).await
+pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
+    timeout_at(after(duration), future)
 }
 
 /// Gives the future until `deadline`, then drops it. A future that is done at once is never late.
 ///
 /// # Errors
 /// [`Elapsed`] if the future was not done in time.
-pub async fn timeout_at<F: Future>(deadline: Instant, future: F) -> Result<F::Output, Elapsed> {
-    match super::select(pin!(future), sleep_until(deadline)).await {
-        super::Either::Left(output) => Ok(output),
-        super::Either::Right(()) => Err(Elapsed),
+pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
+    Timeout {
+        race: select(future, sleep_until(deadline)),
+    }
+}
+
+/// What [`timeout`] gives.
+#[derive(Debug)]
+#[must_use = "it does nothing unless awaited"]
+pub struct Timeout<F> {
+    race: Select<F, Sleep>,
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: the one field is pinned with the whole, for the reasons that `Select` has.
+        let race = unsafe { self.map_unchecked_mut(|timeout| &mut timeout.race) };
+        race.poll(context).map(|first| match first {
+            Either::Left(output) => Ok(output),
+            Either::Right(()) => Err(Elapsed),
+        })
     }
 }
