@@ -2,7 +2,8 @@
 //!
 //! Without TLS every method is the one of [`Stream`]. With it, reading gives plaintext: a leg is
 //! readable when there is plaintext, the end or an error to be had, not when a session ticket has
-//! come. What a dropped write left unsent goes out before what is written next.
+//! come. What a dropped write left unsent goes out before what is written next. What TLS does while
+//! it waits is boxed, so that a session without TLS is no larger for it.
 
 use std::cell::RefCell;
 use std::io;
@@ -91,6 +92,15 @@ impl Leg {
         let Some(session) = &self.tls else {
             return self.stream.read_into(buffer, max).await;
         };
+        Box::pin(self.decrypt_into(session, buffer, max)).await
+    }
+
+    async fn decrypt_into(
+        &self,
+        session: &RefCell<Session>,
+        buffer: &mut Vec<u8>,
+        max: usize,
+    ) -> io::Result<usize> {
         loop {
             rt::allowance().await;
             match self.pump(session) {
@@ -126,6 +136,10 @@ impl Leg {
         let Some(session) = &self.tls else {
             return self.stream.readable().await;
         };
+        Box::pin(self.news(session)).await
+    }
+
+    async fn news(&self, session: &RefCell<Session>) -> io::Result<()> {
         loop {
             match self.pump(session) {
                 Err(error) if is_would_block(&error) => self.stream.readable().await?,
@@ -154,6 +168,10 @@ impl Leg {
         let Some(session) = &self.tls else {
             return self.stream.write_all(buffer).await;
         };
+        Box::pin(self.encrypt_all(session, buffer)).await
+    }
+
+    async fn encrypt_all(&self, session: &RefCell<Session>, buffer: &[u8]) -> io::Result<()> {
         for chunk in buffer.chunks(WRITE_BYTES_MAX) {
             let encrypted = session.borrow_mut().write(chunk);
             encrypted.map_err(broken)?;

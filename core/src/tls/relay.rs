@@ -22,6 +22,10 @@ pub async fn relay_exact(
     if let (Some(from), Some(to)) = (from.bare(), to.bare()) {
         return rt::relay_exact(from, to, bytes, stall).await;
     }
+    Box::pin(copy(from, to, bytes, stall)).await
+}
+
+async fn copy(from: &Leg, to: &Leg, bytes: u64, stall: Duration) -> Result<Relayed, RelayError> {
     let mut left = bytes;
     while left > 0 {
         let chunk = read(from, left, stall).await.map_err(RelayError::From)?;
@@ -45,7 +49,10 @@ pub async fn discard_exact(from: &Leg, bytes: u64, stall: Duration) -> io::Resul
     if let Some(stream) = from.bare() {
         return rt::discard_exact(stream, bytes, stall).await;
     }
-    let mut left = bytes;
+    Box::pin(discard(from, bytes, stall)).await
+}
+
+async fn discard(from: &Leg, mut left: u64, stall: Duration) -> io::Result<()> {
     while left > 0 {
         left -= read(from, left, stall).await?.len() as u64;
     }

@@ -14,12 +14,13 @@ use crate::tls::{pem, provider};
 static TLS12: &[&SupportedProtocolVersion] = &[&version::TLS12];
 static TLS13: &[&SupportedProtocolVersion] = &[&version::TLS13];
 
-/// A client and a server that have not said anything yet.
-fn pair(versions: &[&'static SupportedProtocolVersion]) -> (Session, Session) {
+/// A client and a server that have not said anything yet; the server's records are short where
+/// `short`, so that its handshake messages go over several.
+fn pair(versions: &[&'static SupportedProtocolVersion], short: bool) -> (Session, Session) {
     use std::sync::OnceLock;
     static FILES: OnceLock<crate::config::Certificate> = OnceLock::new();
     let files = FILES.get_or_init(|| authority().issue("session", "a.test"));
-    let server = ServerConfig::builder_with_provider(provider())
+    let mut server = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
@@ -28,6 +29,7 @@ fn pair(versions: &[&'static SupportedProtocolVersion]) -> (Session, Session) {
             pem::key(&files.key).unwrap(),
         )
         .unwrap();
+    server.max_fragment_size = short.then_some(90);
     let roots = pem::roots(Some(&authority().path("ca.pem"))).unwrap();
     let client = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)
@@ -101,8 +103,9 @@ proptest! {
         sizes in proptest::collection::vec(prop_oneof![1_usize..40, 1000_usize..70_000], 1..8),
         lengths in proptest::collection::vec(0_usize..90_000, 1..6),
         old in any::<bool>(),
+        short in any::<bool>(),
     ) {
-        let (mut client, mut server) = pair(if old { TLS12 } else { TLS13 });
+        let (mut client, mut server) = pair(if old { TLS12 } else { TLS13 }, short);
         let mut cuts = Cuts { sizes: sizes.iter().cycle() };
         cuts.shake_hands(&mut client, &mut server);
         prop_assert_eq!(client.version(), if old { "TLSv1.2" } else { "TLSv1.3" });
@@ -128,7 +131,7 @@ proptest! {
     /// awaited; the type and version before it say nothing in TLS 1.3.)
     #[test]
     fn no_byte_of_a_forged_record_gets_through(at in 0_usize..3000, bit in 0_u8..8) {
-        let (mut client, mut server) = pair(TLS13);
+        let (mut client, mut server) = pair(TLS13, false);
         Cuts { sizes: [usize::MAX].iter().cycle() }.shake_hands(&mut client, &mut server);
         client.write(&data(3000, 0)).unwrap();
         let at = at % client.outgoing.len();
@@ -150,7 +153,7 @@ proptest! {
 
 #[test]
 fn nothing_can_be_said_before_the_handshake_is_over() {
-    let (mut client, mut server) = pair(TLS13);
+    let (mut client, mut server) = pair(TLS13, false);
     client.advance().unwrap();
     server.incoming.append(&mut client.outgoing);
     server.advance().unwrap();
@@ -160,7 +163,7 @@ fn nothing_can_be_said_before_the_handshake_is_over() {
 
 #[test]
 fn plaintext_instead_of_a_handshake_is_refused_with_an_alert() {
-    let (_, mut server) = pair(TLS13);
+    let (_, mut server) = pair(TLS13, false);
     server
         .incoming
         .extend_from_slice(b"a001 LOGIN fred secret\r\n");

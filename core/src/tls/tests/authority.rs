@@ -17,7 +17,7 @@ pub(crate) fn authority() -> &'static Authority {
     AUTHORITY.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap();
         let authority = Authority { directory };
-        authority.openssl(&[
+        authority.run(&[
             "req",
             "-x509",
             "-newkey",
@@ -43,7 +43,7 @@ impl Authority {
         self.directory.path().join(name)
     }
 
-    fn openssl(&self, arguments: &[&str]) {
+    fn run(&self, arguments: &[&str]) {
         let done = Command::new("openssl")
             .args(arguments)
             .current_dir(self.directory.path())
@@ -70,7 +70,7 @@ impl Authority {
             format!("subjectAltName=DNS:{host}\n"),
         )
         .unwrap();
-        self.openssl(&[
+        self.run(&[
             "req",
             "-newkey",
             "ec",
@@ -84,7 +84,7 @@ impl Authority {
             "-subj",
             &subject,
         ]);
-        self.openssl(&[
+        self.run(&[
             "x509",
             "-req",
             "-in",
