@@ -136,14 +136,20 @@ class Frontend:
         self.idle = None
 
     def start(self, ready=True):
+        starts = self.starts()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([BINARY, "serve", "--config", self.config], cwd=self.directory,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         poll(f"{self.name} to listen", 20, lambda: self.greets() is not None)
+        poll(f"{self.name} to be bound on all shards", 20, lambda: self.starts() > starts)
         if ready:
             poll(f"{self.name} to have the list", 20, lambda: self.greets() == b"OK")
             self.idle = self.descriptors()
         return self
+
+    def starts(self):
+        """How often its log says that all of it runs: one shard may answer before another is there."""
+        return self.log.read_text().count(" ready shards=") if self.log.exists() else 0
 
     def greets(self):
         """The first word of its greeting, if it has one."""

@@ -337,7 +337,8 @@ def test_check_says_what_is_wrong(world):
         return done.returncode, done.stdout + done.stderr
     code, said = check(good)
     assert code == 0, said
-    for text, needle in ((good.replace("shards", "shrads"), "line 3"), (good + '\n[tls]\nkey = "x"\n', "not built yet"),
+    for text, needle in ((good.replace("shards", "shrads"), "line 3"), (good + '\n[tls]\nkey = "x"\n', "tls.key wants"),
+                         (good + '\n[tls]\ncertificate = "x.pem"\nkey = "x"\n', "x.pem can't be read"),
                          (good.replace("imap = [", "pop3 = ["), "not built yet: "), ("shards = [", "line 1")):
         code, said = check(text)
         assert code != 0 and needle in said, f"expected {needle!r}: {said}"
