@@ -14,7 +14,7 @@ use ravenry_core::metrics::Registry;
 use ravenry_core::rt::signals::{self, Signal};
 use ravenry_core::rt::{self, Pool, ShardHandle};
 use ravenry_core::{limits, log};
-use ravenry_mupdate::{Barrier, FollowerConfig, follower};
+use ravenry_mupdate::{AwayReason, Barrier, FollowerConfig, FollowerState, follower};
 use ravenry_proxy::Parts;
 
 use crate::ctl;
@@ -23,6 +23,8 @@ use crate::stats::Stats;
 
 /// How long sessions have to say good-bye when the process is told to end.
 const DRAIN_GRACE: Duration = Duration::from_secs(10);
+/// How often the main thread looks whether all parts still run.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Threads that ask DNS for backends that the configuration doesn't name.
 const RESOLVER_THREADS: usize = 4;
 const RESOLVER_QUEUE_MAX: usize = 1024;
@@ -62,7 +64,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), String> {
     let resolver = pool("resolve", RESOLVER_THREADS, RESOLVER_QUEUE_MAX)?;
     let list = (writer, reader.clone());
     let (core, barrier) = start_core(&plan, config, client, list, &stats, resolver.clone())?;
-    let parts = parts(config, proxy, reader, barrier, resolver)?;
+    let parts = parts(config, proxy, reader, barrier.clone(), resolver)?;
     let shards = start_shards(&plan, proxy, &parts, &stats)?;
     stats.watch(
         shards
@@ -72,13 +74,33 @@ pub(crate) fn serve(config: &Config) -> Result<(), String> {
             .collect(),
     );
     tracing::info!(shards = shards.len(), "ready");
-    while signals::wait() == Signal::Hangup {
-        tracing::warn!("SIGHUP: reloading isn't built yet; restart to read the files again");
-    }
+    let outcome = until_told(|| {
+        let died = shards.iter().chain([&core]).any(ShardHandle::is_finished);
+        died || barrier.status().state == FollowerState::Away(AwayReason::NotRunning)
+    });
     tracing::info!("stopping");
     end(shards);
     end(vec![core]);
-    Ok(())
+    outcome
+}
+
+/// Waits until the process is told to end, or a part of it has `died`: half a frontend is worse
+/// than none, and whoever supervises this process starts a whole one.
+fn until_told(died: impl Fn() -> bool) -> Result<(), String> {
+    loop {
+        match signals::wait(LOOK_EVERY) {
+            Some(Signal::Terminate) => return Ok(()),
+            Some(Signal::Hangup) => {
+                tracing::warn!(
+                    "SIGHUP: reloading isn't built yet; restart to read the files again"
+                );
+            }
+            None if died() => {
+                return Err("a shard or the follower has ended; see the log".to_owned());
+            }
+            None => {}
+        }
+    }
 }
 
 /// The roles that are built: a frontend, which needs a mailbox list.
@@ -161,7 +183,7 @@ fn parts(
     barrier: Barrier,
     resolver: Pool,
 ) -> Result<Parts, String> {
-    let hashing = rt::cpus().len().min(limits::HASH_THREADS_MAX);
+    let hashing = rt::cpus().len().div_ceil(2).min(limits::HASH_THREADS_MAX);
     let hashing = pool("hash", hashing, limits::HASH_QUEUE_MAX)?;
     let authenticator = Authenticator::open(&config.auth, hashing);
     Ok(Parts {

@@ -4,8 +4,8 @@
 //! start, then every session's own connection). A backend that couldn't be asked yet is left out
 //! of the intersection until it can.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ const PROBE_LOOK: Duration = Duration::from_millis(20);
 #[derive(Default)]
 pub(crate) struct CapabilityCache {
     servers: RefCell<BTreeMap<Rc<str>, Rc<Capabilities>>>,
-    probed: Cell<bool>,
+    asked: RefCell<BTreeSet<Rc<str>>>,
 }
 
 impl CapabilityCache {
@@ -74,21 +74,30 @@ impl CapabilityCache {
 
     /// Forgets servers that the list no longer names.
     pub(crate) fn keep_only(&self, servers: &[Rc<str>]) {
-        self.servers
+        let known = &self.servers;
+        known
             .borrow_mut()
             .retain(|server, _| servers.contains(server));
+        self.asked
+            .borrow_mut()
+            .retain(|server| servers.contains(server));
     }
 
-    /// Every known server has been asked once.
-    pub(crate) fn probes_are_over(&self) {
-        self.probed.set(true);
+    /// A server has been asked, whether it answered or not.
+    pub(crate) fn asked(&self, server: &Rc<str>) {
+        self.asked.borrow_mut().insert(Rc::clone(server));
     }
 
-    /// Waits until the first probes are over, so that two clients aren't told different things;
-    /// a backend that hangs delays the first logins by no more than `within`.
-    pub(crate) async fn wait_for_probes(&self, within: Duration) {
+    /// Whether a server was ever asked.
+    pub(crate) fn was_asked(&self, server: &str) -> bool {
+        self.asked.borrow().contains(server)
+    }
+
+    /// Waits until all of `servers` have been asked, so that two clients aren't told different
+    /// things; a backend that hangs delays the first logins by no more than `within`.
+    pub(crate) async fn wait_for_probes(&self, servers: &[Rc<str>], within: Duration) {
         let deadline = rt::now() + within;
-        while !self.probed.get() && rt::now() < deadline {
+        while !servers.iter().all(|server| self.was_asked(server)) && rt::now() < deadline {
             rt::sleep(PROBE_LOOK).await;
         }
     }

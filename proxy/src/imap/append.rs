@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::encode::Request;
-use ravenry_core::proto::imap::{self, AppendHead, Command, Literals};
+use ravenry_core::proto::imap::{self, AppendHead, Command, Literals, is_append_options};
 use ravenry_core::rt::{self, RelayError};
 use ravenry_core::wire::imap::{CommandEvent, Literal};
 
@@ -43,6 +43,7 @@ const MALFORMED: &[u8] = b" )";
 /// Carries out an APPEND whose first message `head` has just announced.
 pub(crate) async fn run(session: &mut Session, head: &[u8], literal: Literal) -> Result<(), End> {
     session.fe.metrics.commands_append.add(1);
+    session.commands += 1;
     let mut left = Left::Literal(literal);
     let command = match imap::command(head) {
         Ok(command) => command,
@@ -66,11 +67,21 @@ async fn refuse(
 ) -> Result<(), End> {
     let drained = match &failure {
         Failure::Client(_) | Failure::Fatal(_) | Failure::Ended(_) | Failure::Torn(_) => Ok(()),
-        _ => drain(&mut session.client, left).await,
+        _ if session.user.is_some() => drain(&mut session.client, left).await,
+        _ => drain_stranger(session, left).await,
     };
     session
         .conclude(tag, drained.err().unwrap_or(failure))
         .await
+}
+
+/// The same before login, which it doesn't prolong.
+async fn drain_stranger(session: &mut Session, left: Left) -> Result<(), Failure> {
+    let deadline = session.input_deadline();
+    match rt::timeout_at(deadline, drain(&mut session.client, left)).await {
+        Ok(drained) => drained,
+        Err(_elapsed) => Err(Failure::Ended(session.timed_out().await)),
+    }
 }
 
 async fn append(
@@ -84,7 +95,7 @@ async fn append(
     let index = session.upstream(&server, &name).await?;
     session.fe.metrics.commands_forwarded.add(1);
     let (client, up) = (&mut session.client, &mut session.upstreams[index]);
-    let mut request = Request::new(literals(up, left));
+    let mut request = Request::new(literals(up, left, head.options));
     request
         .raw(command.tag)
         .raw(" APPEND ")
@@ -102,12 +113,13 @@ async fn find(session: &mut Session, given: &[u8]) -> Result<(Name, Rc<str>), Fa
     Ok((name, server))
 }
 
-/// How the next literal is announced: where the client waits for leave, the backend is asked
-/// first, since it may refuse (quota, size).
-fn literals(up: &Upstream, left: &Left) -> Literals {
+/// How the next literal is announced behind `text`. The backend is asked first where the client
+/// waits for leave, since it may refuse (quota, size); and where it may not see a literal at all
+/// behind such text, and would take the message for commands.
+fn literals(up: &Upstream, left: &Left, text: &[u8]) -> Literals {
     match left {
-        Left::Literal(literal) if !literal.non_sync => Literals::Sync,
-        _ => up.capabilities.literals(),
+        Left::Literal(literal) if literal.non_sync && is_append_options(text) => up.literals,
+        _ => Literals::Sync,
     }
 }
 
@@ -139,7 +151,8 @@ async fn transfer(
         }
         message(client, up, literal.size, left).await?;
         let rest = rest_of_line(client, left).await?;
-        request = Request::new(literals(up, left));
+        // A further message (RFC 3502) begins with a space.
+        request = Request::new(literals(up, left, rest.strip_prefix(b" ").unwrap_or(b"?")));
         request.raw(&rest);
     }
     send(client, up, request.end(), tag).await?;
@@ -158,6 +171,7 @@ async fn message(
     *left = Left::Bytes(rest);
     up.write(&here).await.map_err(Failure::Backend)?;
     if rest > 0 {
+        client.flush().await?;
         match rt::relay_exact(&client.stream, &up.stream, rest, client.stall()).await {
             Ok(relayed) => client.count_received(&relayed),
             Err(RelayError::From(error)) => return Err(Failure::Client(error)),
