@@ -134,11 +134,16 @@ impl Inbox {
     pub(super) fn fall_asleep(&self) -> bool {
         self.asleep.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        let empty = self.parts().words.is_empty() && !self.everybody.load(Ordering::Relaxed);
+        let empty = !self.has_posted();
         if !empty {
             self.wake_up();
         }
         empty
+    }
+
+    /// Whether something has been posted.
+    pub(super) fn has_posted(&self) -> bool {
+        !self.parts().words.is_empty() || self.everybody.load(Ordering::Relaxed)
     }
 
     /// The shard has come back from the kernel.
