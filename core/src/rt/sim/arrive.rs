@@ -95,15 +95,11 @@ impl State {
             fd.unsigned_abs().into(),
             error.unsigned_abs().into(),
         );
-        let purge = self.rng.bool();
         if let Some(end) = self.end(fd)
             && !(end.ended && end.shut)
         {
             end.error.get_or_insert(error);
             end.broken = true;
-            if purge {
-                end.arrived.clear();
-            }
         }
     }
 

@@ -204,17 +204,20 @@ impl JobQueue {
     /// Queues a job. False: as many wait as may.
     pub(in super::super) fn push(&self, job: Box<dyn FnOnce() + Send>) -> bool {
         super::with(|world| {
-            let full = world.jobs[self.number as usize] > self.jobs_max;
+            let full = world.jobs[self.number as usize] >= self.jobs_max;
             if full || world.strikes(Fault::JobRefused) {
+                world.harms += 1;
                 return false;
             }
             world.jobs[self.number as usize] += 1;
             let micros = if world.strikes(Fault::JobSlow) {
                 world.rng.u64(100_000..3_000_000)
             } else {
-                world.rng.u64(10..20_000)
+                // Often several at once, as from threads.
+                world.rng.u64(1..5) * 5000
             };
             let at = world.now + Duration::from_micros(micros);
+            let at = Duration::from_millis(1 + u64::try_from(at.as_millis()).unwrap_or(0));
             world.schedule(at, Event::Job(self.number, job));
             true
         })
