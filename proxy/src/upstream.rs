@@ -164,8 +164,11 @@ impl Upstream {
 
     /// Reads what has come; waits for it if need be, for at most the answer's deadline.
     pub(crate) async fn read(&mut self) -> Result<(), BackendFault> {
+        let within = self.answer_within;
+        #[cfg(bug_2)] // A deadline isn't armed.
+        let within = within * 10_000;
         let read = rt::timeout(
-            self.answer_within,
+            within,
             self.stream.read_into(self.input.fill(), READ_BYTES_MAX),
         );
         match read.await {

@@ -114,6 +114,10 @@ impl Inbox {
 
     /// Called from any thread: the shard will wake this task.
     pub(super) fn post(&self, id: TaskId) {
+        #[cfg(bug_1)] // A wake-up is lost: "somebody has knocked already".
+        if self.has_posted() {
+            return;
+        }
         if self.parts().words.push(id).is_err() {
             self.everybody.store(true, Ordering::SeqCst);
         }

@@ -167,6 +167,8 @@ impl Lease {
     }
 
     pub(super) fn set_dirty(&mut self, dirty: bool) {
+        #[cfg(bug_3)] // A pipe with bytes inside goes back to the pool.
+        let dirty = dirty & !dirty;
         self.dirty = dirty;
     }
 }

@@ -114,6 +114,7 @@ impl Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
+        #[cfg(not(bug_10))] // Else timers that nobody waits for stay.
         self.cancel();
     }
 }

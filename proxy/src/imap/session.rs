@@ -330,10 +330,17 @@ impl Session {
             }
         }
         match failure.answer(self.selected.as_deref()) {
-            Answer::Tagged(reply) => self.client.push_tagged(tag, &reply),
+            Answer::Tagged(reply) => {
+                #[cfg(bug_4)] // A reply twice, where a backend has failed.
+                if failure.fault().is_some() {
+                    self.client.push_tagged(tag, &reply);
+                }
+                self.client.push_tagged(tag, &reply);
+            }
             Answer::Bye(end, text) => return Err(self.bye(end, &text).await),
             Answer::Silence(end) => return Err(end),
         }
+        #[cfg(not(bug_7))] // Else a connection out of step goes on being used.
         if let Some(fault) = failure.fault() {
             self.upstreams.retain(|up| *up.server != *fault.server);
         }
