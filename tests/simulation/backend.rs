@@ -26,6 +26,9 @@ pub(crate) const MISDEEDS: [&str; 13] = [
     "backend: BYE for a reply",
     "backend: refuses a message",
 ];
+const IDLE: &str = "backend: ends an idle connection";
+const IDLE_SLOW: &str = "backend: ends an idle connection, on a slow network";
+const IDLE_WITHIN: Duration = Duration::from_secs(25);
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What this backend can do.
@@ -168,7 +171,6 @@ impl Connection {
                 return Ok(());
             }
             if self.errs(8) || self.errs_late(9) {
-                self.site.cut.set(true);
                 let part = dice::below(answer.len() as u64);
                 answer.truncate(usize::try_from(part).expect("small"));
                 self.leg.send(&answer).await?;
@@ -200,6 +202,9 @@ impl Connection {
     async fn next_command(&mut self) -> Result<Option<(String, Vec<Vec<u8>>)>, Gone> {
         loop {
             if self.selected.is_none() {
+                if self.has_been_idle().await? {
+                    return Ok(None);
+                }
                 break;
             }
             let quiet = dice::time(Duration::from_secs(30));
@@ -245,6 +250,27 @@ impl Connection {
         }
         let tag = String::from_utf8_lossy(&words.remove(0)).into_owned();
         Ok(Some((tag, words)))
+    }
+
+    /// Nothing is selected, and nothing comes: servers end such connections. Nobody should notice,
+    /// unless the end is under way for long.
+    async fn has_been_idle(&mut self) -> Result<bool, Gone> {
+        let quiet = self.leg.input.is_empty() && !self.user.is_empty();
+        if !quiet
+            || rt::timeout(IDLE_WITHIN, self.leg.stream.readable())
+                .await
+                .is_ok()
+        {
+            return Ok(false);
+        }
+        self.site.world.count(IDLE);
+        if !self.site.prompt {
+            self.site.misdeed(IDLE_SLOW);
+        }
+        if dice::percent(50) {
+            self.leg.send(b"* BYE idle for too long\r\n").await?;
+        }
+        Ok(true)
     }
 
     fn refuses_message(&mut self, words: &[Vec<u8>]) -> bool {

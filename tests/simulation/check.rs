@@ -232,9 +232,8 @@ impl Client {
                 self.tagged(response.text.trim_end());
             }
         }
-        // A response that was cut is the end, also where its beginning hadn't left the frontend yet.
-        let cut = self.site.has_cut_responses();
-        let torn = cut || !self.leg.input.is_empty() && !self.site.is_calm();
+        // Within a response there is nothing else to do than to end.
+        let torn = !self.leg.input.is_empty() && !self.site.is_calm();
         match gone {
             Gone::Late => self.fail(&format!(
                 "no answer within {:?}",

@@ -108,6 +108,10 @@ async fn converse(site: &Site, leg: &mut Leg) -> Result<(), Gone> {
                     return Ok(());
                 }
                 told = tell(site, leg, told).await?;
+                if dice::percent(70) {
+                    // What changes meanwhile isn't told: the NOOP came before it.
+                    rt::sleep(dice::time(LAG)).await;
+                }
                 let tag = line.strip_suffix(b" NOOP\r\n").expect("only NOOP is known");
                 leg.send(&[tag, b" OK \"Noop done\"\r\n"].concat()).await?;
             }

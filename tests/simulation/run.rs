@@ -47,7 +47,6 @@ pub(crate) fn seed(seed: u64, verbose: bool) -> Outcome {
             clients_err,
             misdeeds: Cell::new(0),
             prompt,
-            cut: Cell::new(false),
             large,
         });
         whole(world, &site, &path).await;

@@ -330,9 +330,11 @@ async fn create_or_delete(client: &mut Client) -> Result<(), Over> {
     if client.made.is_empty() || percent(60) {
         let given = format!("INBOX.n{:x}", rt::random::u64());
         let what = What::Create(client.internal(&given));
-        return client
+        client
             .command(what, format!("CREATE {given}\r\n").as_bytes())
-            .await;
+            .await?;
+        client.settle().await?;
+        return list(client).await;
     }
     client.settle().await?;
     let Some(name) = client.made.pop() else {

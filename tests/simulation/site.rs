@@ -72,8 +72,6 @@ pub(crate) struct Site {
     pub(crate) misdeeds: Cell<u64>,
     /// Nothing takes long by itself.
     pub(crate) prompt: bool,
-    /// A backend has cut a response.
-    pub(crate) cut: Cell<bool>,
     pub(crate) large: bool,
 }
 
@@ -88,11 +86,6 @@ impl Site {
     /// Whether nothing has gone wrong yet that a client may notice.
     pub(crate) fn is_calm(&self) -> bool {
         self.misdeeds.get() == 0 && self.world.harms() == 0
-    }
-
-    /// Whether a response of a backend may have been cut.
-    pub(crate) fn has_cut_responses(&self) -> bool {
-        self.cut.get() || self.world.harms() > 0
     }
 
     pub(crate) fn put(&self, name: &str, server: usize) {

@@ -340,7 +340,6 @@ impl Session {
             Answer::Bye(end, text) => return Err(self.bye(end, &text).await),
             Answer::Silence(end) => return Err(end),
         }
-        #[cfg(not(bug_7))] // Else a connection out of step goes on being used.
         if let Some(fault) = failure.fault() {
             self.upstreams.retain(|up| *up.server != *fault.server);
         }
