@@ -32,6 +32,7 @@ pub mod check;
 mod clock;
 mod combine;
 mod flow;
+mod handshake;
 mod inbox;
 mod listener;
 mod ops;
@@ -52,6 +53,11 @@ mod sys;
 mod tasks;
 mod timer;
 mod waker;
+
+/// What `handshake` meets by.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+}
 
 pub use self::{
     address::{Address, BadAddress},
