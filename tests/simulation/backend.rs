@@ -104,7 +104,13 @@ pub(crate) async fn serve(site: Rc<Site>, number: usize, address: Address, able:
 impl Connection {
     fn new(site: Rc<Site>, number: usize, mut leg: Leg, able: Able) -> Self {
         let fate = dice::percent(site.backends_err).then(|| {
-            let which = usize::try_from(1 + dice::below(12)).expect("small");
+            // The last two need more luck to come to pass.
+            let which = usize::try_from(1 + dice::below(14)).expect("small");
+            let which = if which > 12 {
+                12 - 7 * (which - 13)
+            } else {
+                which
+            };
             (which, dice::below(8))
         });
         if dice::percent(10) {
@@ -130,9 +136,9 @@ impl Connection {
 
     /// Whether it goes wrong now in this way.
     fn errs(&mut self, which: usize) -> bool {
-        let now = self
-            .fate
-            .is_some_and(|(fate, after)| fate == which && (after == 0 || which < 5));
+        let now = self.fate.is_some_and(|(fate, after)| {
+            fate == which && (after == 0 || which <= 5 || which == 12)
+        });
         if now {
             self.fate = None;
             self.site.misdeed(MISDEEDS[which]);
@@ -207,7 +213,7 @@ impl Connection {
                 }
                 break;
             }
-            let quiet = dice::time(Duration::from_secs(30));
+            let quiet = dice::time(Duration::from_secs(4));
             if !self.leg.input.is_empty()
                 || rt::timeout(quiet, self.leg.stream.readable()).await.is_ok()
             {

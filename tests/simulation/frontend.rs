@@ -196,9 +196,13 @@ fn upstream(backends: &[Address]) -> config::Upstream {
 
 fn authenticator(directory: &Path) -> Authenticator {
     let file = directory.join("users");
-    let others = (1..crate::site::USERS).map(|number| format!("u{number}"));
+    let others = (2..crate::site::USERS).map(|number| format!("u{number}"));
     let lines = others.map(|user| format!("{user}:{{PLAIN}}{}\n", password(&user)));
-    std::fs::write(&file, format!("u0:{SHA512}\n{}", lines.collect::<String>())).unwrap();
+    std::fs::write(
+        &file,
+        format!("u0:{SHA512}\nu1:{SHA512}\n{}", lines.collect::<String>()),
+    )
+    .unwrap();
     let auth = config::Auth {
         passwd_file: Some(file),
         ..config::Auth::default()

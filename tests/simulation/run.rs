@@ -15,9 +15,11 @@ const WITHIN: Duration = Duration::from_secs(4 * 3600);
 
 pub(crate) fn seed(seed: u64, verbose: bool) -> Outcome {
     let mut rng = fastrand::Rng::with_seed(seed);
+    // In a quarter of the runs nothing goes wrong that anybody may notice: every answer has to be right.
+    let peace = seed % 4 == 3;
     let settings = Settings {
         seed,
-        faults: faults(&mut rng),
+        faults: faults(&mut rng, peace),
         verbose,
         within: WITHIN,
     };
@@ -25,9 +27,15 @@ pub(crate) fn seed(seed: u64, verbose: bool) -> Outcome {
     let prompt = slow.iter().all(|fault| settings.faults.rate(*fault) == 0);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_owned();
-    // A third of the runs is without misdeeds of peers.
-    let mut errs = |most: u64| if rng.u8(..3) == 0 { 0 } else { rng.u64(..most) };
-    let (backends_err, master_errs, clients_err) = (errs(50), errs(90), errs(60));
+    // A third of the others is without misdeeds of peers.
+    let mut errs = |most: u64| {
+        if peace || rng.u8(..3) == 0 {
+            0
+        } else {
+            rng.u64(..most)
+        }
+    };
+    let (backends_err, master_errs, clients_err) = (errs(90), errs(100), errs(95));
     let large = rng.u8(..3) == 0;
     sim::run(settings, |world| async move {
         for kind in master::MISDEEDS
@@ -55,18 +63,20 @@ pub(crate) fn seed(seed: u64, verbose: bool) -> Outcome {
 
 /// Half of the kinds of faults in each run, and in some runs none that ends a connection: there every
 /// answer has to be OK.
-fn faults(rng: &mut fastrand::Rng) -> Faults {
-    let deadly = rng.bool();
+fn faults(rng: &mut fastrand::Rng, peace: bool) -> Faults {
+    let deadly = !peace && rng.bool();
     let mut faults = Faults::none();
     for fault in Fault::ALL {
         let most = match fault {
-            Fault::JobRefused | Fault::ConnectHangs | Fault::Refused => 1500,
+            Fault::ConnectHangs | Fault::Refused => 1500,
             Fault::Reset | Fault::Closed | Fault::Silence => 2500,
             Fault::ShortRead | Fault::ShortWrite | Fault::FullBuffer | Fault::PipeRefused => 6000,
-            Fault::AcceptFails | Fault::JobSlow => 4000,
+            Fault::AcceptFails | Fault::JobSlow | Fault::JobRefused => 4000,
             Fault::RingFull | Fault::Spurious | Fault::Interrupted | Fault::Delay => 1000,
         };
-        let kept = deadly || !(fault.is_fatal() || fault == Fault::JobRefused);
+        let slow = matches!(fault, Fault::Delay | Fault::JobSlow);
+        let hard = fault.is_fatal() || fault == Fault::JobRefused;
+        let kept = deadly || !(hard || peace && slow);
         if rng.bool() && kept {
             faults = faults.with(fault, rng.u32(1..most));
         }
