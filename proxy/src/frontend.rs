@@ -84,7 +84,7 @@ impl Frontend {
     pub(crate) fn session_id(&self) -> String {
         let number = self.sessions.get() + 1;
         self.sessions.set(number);
-        format!("{}-{}-{number}", std::process::id(), self.shard)
+        format!("{}-{}-{number}", rt::process_id(), self.shard)
     }
 
     /// How much of a command is gathered: less for a stranger.

@@ -16,6 +16,8 @@ use crate::failure::Failure;
 const OUTPUT_BYTES_MAX: usize = 32 * 1024;
 /// Up to this much is collected rather than sent at once.
 const COLLECTED_BYTES_MAX: usize = 16 * 1024;
+/// How long a client that has been told good-bye may take to close.
+const LINGER: Duration = Duration::from_secs(2);
 /// How much is read at a time.
 const READ_BYTES_MAX: usize = 16 * 1024;
 
@@ -132,18 +134,28 @@ impl Client {
 
     /// Reads what has come; waits for it if need be.
     pub(crate) async fn read(&mut self) -> Result<(), Failure> {
-        let read = rt::timeout(
-            self.stall,
-            self.stream.read_into(&mut self.input, READ_BYTES_MAX),
-        );
-        match read.await {
+        if self.read_within(self.stall).await? {
+            Ok(())
+        } else {
+            Err(Failure::Client(io::ErrorKind::TimedOut.into()))
+        }
+    }
+
+    /// Reads what has come. False: there was nothing, for readiness is only a hint.
+    pub(crate) async fn read_now(&mut self) -> Result<bool, Failure> {
+        self.read_within(Duration::ZERO).await
+    }
+
+    async fn read_within(&mut self, within: Duration) -> Result<bool, Failure> {
+        let read = self.stream.read_into(&mut self.input, READ_BYTES_MAX);
+        match rt::timeout(within, read).await {
             Ok(Ok(0)) => Err(Failure::Client(io::ErrorKind::UnexpectedEof.into())),
             Ok(Ok(n)) => {
                 self.bytes_in += n as u64;
-                Ok(())
+                Ok(true)
             }
             Ok(Err(error)) => Err(Failure::Client(error)),
-            Err(_elapsed) => Err(Failure::Client(io::ErrorKind::TimedOut.into())),
+            Err(_elapsed) => Ok(false),
         }
     }
 
@@ -227,6 +239,14 @@ impl Client {
     /// Whether all that was begun to be sent has been sent: a write was cut off otherwise.
     pub(crate) fn is_whole(&self) -> bool {
         !self.writing
+    }
+
+    /// Ends the output, and reads for a moment what is still coming: a socket that is closed with
+    /// bytes unread is reset, and a good-bye that is on its way would be lost.
+    pub(crate) async fn linger(&self) {
+        let _ = self.stream.shutdown_write();
+        let rest = rt::discard_exact(&self.stream, u64::MAX, LINGER);
+        let _ = rt::timeout(LINGER, rest).await;
     }
 
     /// Gives the buffers back: called before the session waits for the client.

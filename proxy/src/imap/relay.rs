@@ -61,6 +61,10 @@ pub(crate) async fn relay_to_end(
 
 /// Passes on what the backend of the selected mailbox says unasked, whole responses at a time.
 pub(crate) async fn unsolicited(client: &mut Client, up: &mut Upstream) -> Result<(), Failure> {
+    if up.stream.is_quiet() {
+        // Readiness is only a hint.
+        return Ok(());
+    }
     loop {
         read(up).await?;
         unsolicited_here(client, up).await?;

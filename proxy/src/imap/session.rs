@@ -220,7 +220,11 @@ impl Session {
                 .next_idle_upstream()
                 .map_or(deadline, |at| at.min(deadline));
             match rt::timeout_at(until, self.readable()).await {
-                Ok(Woken::Client) => return self.client.read().await,
+                Ok(Woken::Client) => {
+                    if self.client.read_now().await? {
+                        return Ok(());
+                    }
+                }
                 Ok(Woken::Backend(index)) => {
                     self.unsolicited(index).await?;
                     self.client.flush().await?;
@@ -326,7 +330,13 @@ impl Session {
             }
         }
         match failure.answer(self.selected.as_deref()) {
-            Answer::Tagged(reply) => self.client.push_tagged(tag, &reply),
+            Answer::Tagged(reply) => {
+                #[cfg(bug_4)] // A reply twice, where a backend has failed.
+                if failure.fault().is_some() {
+                    self.client.push_tagged(tag, &reply);
+                }
+                self.client.push_tagged(tag, &reply);
+            }
             Answer::Bye(end, text) => return Err(self.bye(end, &text).await),
             Answer::Silence(end) => return Err(end),
         }
@@ -356,7 +366,9 @@ impl Session {
     async fn bye(&mut self, end: End, text: &str) -> End {
         self.client.push_line(&format!("* BYE {text}"));
         // Whether it arrives changes nothing any more.
-        let _ = self.client.flush().await;
+        if self.client.flush().await.is_ok() {
+            self.client.linger().await;
+        }
         end
     }
 
