@@ -15,7 +15,7 @@ use ravenry_core::rt::signals::{self, Signal};
 use ravenry_core::rt::{self, Pool, ShardHandle};
 use ravenry_core::tls::{Certificates, Connector};
 use ravenry_core::{limits, log};
-use ravenry_mupdate::{Barrier, FollowerConfig, follower};
+use ravenry_mupdate::{AwayReason, Barrier, FollowerConfig, FollowerState, follower};
 use ravenry_proxy::{Listeners, Parts};
 
 use crate::ctl;
@@ -24,6 +24,8 @@ use crate::stats::Stats;
 
 /// How long sessions have to say good-bye when the process is told to end.
 const DRAIN_GRACE: Duration = Duration::from_secs(10);
+/// How often the main thread looks whether all parts still run.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Threads that ask DNS for backends that the configuration doesn't name.
 const RESOLVER_THREADS: usize = 4;
 const RESOLVER_QUEUE_MAX: usize = 1024;
@@ -61,7 +63,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), String> {
         tracing::warn!("{warning}");
     }
     let (proxy, client) = roles(config)?;
-    let mut certificates = certificates(config)?;
+    let certificates = certificates(config)?;
     let connectors = connectors(proxy, client)?;
     let (writer, reader) = open_list(config)?;
     let stats = Stats::new(Registry::new(plan.shards.len()), Arc::clone(&guard));
@@ -70,7 +72,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), String> {
     let mut follow = follower_config(config, client, resolver.clone());
     follow.tls = connectors.master;
     let (core, barrier) = start_core(&plan, config, follow, list, &stats)?;
-    let mut parts = parts(config, proxy, reader, barrier, resolver)?;
+    let mut parts = parts(config, proxy, reader, barrier.clone(), resolver)?;
     parts.acceptor = certificates.as_ref().map(Certificates::acceptor);
     parts.connector = connectors.backends;
     let shards = start_shards(&plan, proxy, &parts, &stats)?;
@@ -82,13 +84,32 @@ pub(crate) fn serve(config: &Config) -> Result<(), String> {
             .collect(),
     );
     tracing::info!(shards = shards.len(), "ready");
-    while signals::wait() == Signal::Hangup {
-        reload(certificates.as_mut());
-    }
+    let outcome = until_told(certificates, || {
+        let died = shards.iter().chain([&core]).any(ShardHandle::is_finished);
+        died || barrier.status().state == FollowerState::Away(AwayReason::NotRunning)
+    });
     tracing::info!("stopping");
     end(shards);
     end(vec![core]);
-    Ok(())
+    outcome
+}
+
+/// Waits until the process is told to end, or a part of it has `died`: half a frontend is worse
+/// than none, and whoever supervises this process starts a whole one. SIGHUP reloads.
+fn until_told(
+    mut certificates: Option<Certificates>,
+    died: impl Fn() -> bool,
+) -> Result<(), String> {
+    loop {
+        match signals::wait(LOOK_EVERY) {
+            Some(Signal::Terminate) => return Ok(()),
+            Some(Signal::Hangup) => reload(certificates.as_mut()),
+            None if died() => {
+                return Err("a shard or the follower has ended; see the log".to_owned());
+            }
+            None => {}
+        }
+    }
 }
 
 /// The roles that are built: a frontend, which needs a mailbox list.
@@ -201,7 +222,7 @@ fn parts(
     barrier: Barrier,
     resolver: Pool,
 ) -> Result<Parts, String> {
-    let hashing = rt::cpus().len().min(limits::HASH_THREADS_MAX);
+    let hashing = rt::cpus().len().div_ceil(2).min(limits::HASH_THREADS_MAX);
     let hashing = pool("hash", hashing, limits::HASH_QUEUE_MAX)?;
     let authenticator = Authenticator::open(&config.auth, hashing);
     Ok(Parts {

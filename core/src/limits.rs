@@ -67,7 +67,7 @@ pub const ARGON2_PASSES_MAX: u32 = 64;
 /// Rounds of a SHA512-CRYPT hash: the default is 5000; this takes about a second.
 pub const SHA512_CRYPT_ROUNDS_MAX: u32 = 1_000_000;
 
-/// Threads that hash passwords, at most; half the CPUs otherwise.
+/// Threads that hash passwords, at most; half the CPUs where those are fewer.
 pub const HASH_THREADS_MAX: usize = 16;
 
 /// Logins that may wait for a hashing thread. At 20 ms each the last of them waits about ten

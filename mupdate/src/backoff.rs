@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// The wait grows with each failure and starts anew after a sync that went through.
+/// The wait grows with each failure and starts anew after a stream that stood for a while.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     min: Duration,
@@ -36,8 +36,12 @@ impl Backoff {
         self.next = self.max;
     }
 
-    pub(crate) fn reset(&mut self) {
-        self.next = self.min;
+    /// A stream has ended that stood for so long. One that broke at once doesn't count: a master
+    /// that can't keep a stream is not asked for its whole list many times a second.
+    pub(crate) fn after_stream(&mut self, stood: Duration) {
+        if stood >= self.max {
+            self.next = self.min;
+        }
     }
 }
 
@@ -60,7 +64,7 @@ mod tests {
                 prop_assert!(wait <= step && wait >= step / 2, "{wait:?} of {step:?}");
                 step = (step * 2).min(max);
             }
-            backoff.reset();
+            backoff.after_stream(Duration::MAX);
             prop_assert!(backoff.after_failure(0) == min);
         }
     }

@@ -53,6 +53,8 @@ pub struct Follower {
     _handle: Barrier,
     published: Arc<Published>,
     backoff: Backoff,
+    /// When the present stream began.
+    synced_at: Option<Instant>,
     buffer: Box<[u8]>,
     /// What the last attempt failed of: told loudly once, not at every attempt.
     told: Option<AwayReason>,
@@ -99,6 +101,7 @@ pub fn follower(
         _handle: handle.clone(),
         published,
         backoff: Backoff::new(config.backoff_min, config.backoff_max),
+        synced_at: None,
         buffer: vec![0; READ_BYTES_MAX].into_boxed_slice(),
         told: None,
     };
@@ -123,6 +126,8 @@ impl Follower {
                 Ok(never) => match never {},
             };
             self.machine.disconnected();
+            let stood = self.synced_at.take().map(|at| rt::now() - at);
+            self.backoff.after_stream(stood.unwrap_or_default());
             self.published
                 .set_state(FollowerState::Away(fault.reason()));
             if fault.lasts() {
@@ -227,7 +232,7 @@ impl Follower {
             sequence,
         } = removed;
         self.machine.synced(sequence, rt::now());
-        self.backoff.reset();
+        self.synced_at = Some(rt::now());
         self.told = None;
         self.published.resyncs.fetch_add(1, Relaxed);
         self.publish_list(sequence)?;

@@ -1,6 +1,6 @@
 //! MUPDATE (RFC 3656): the follower that keeps the mailbox list in step with the master.
 //!
-//! [`follower`] makes two ends. [`Follower::run`] is a task of the mupdate core and, by type, the
+//! [`follower()`] makes two ends. [`Follower::run`] is a task of the mupdate core and, by type, the
 //! only writer of the list: it fetches the whole list, then applies each change of the master's
 //! stream, and comes back by itself when the connection breaks. [`Barrier`] is what shards hold:
 //! [`Barrier::wait`] returns when the list has every change that the master had made at the time

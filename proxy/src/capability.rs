@@ -4,8 +4,8 @@
 //! start, then every session's own connection). A backend that couldn't be asked yet is left out
 //! of the intersection until it can.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -60,13 +60,14 @@ pub(crate) fn before_login(starttls: bool, logins: bool) -> String {
 #[derive(Default)]
 pub(crate) struct CapabilityCache {
     servers: RefCell<BTreeMap<Rc<str>, Rc<Capabilities>>>,
-    probed: Cell<bool>,
+    asked: RefCell<BTreeSet<Rc<str>>>,
 }
 
 impl CapabilityCache {
     /// Notes what a server announced after login, and gives the one copy of it: sessions of the
     /// same server share it.
     pub(crate) fn learn(&self, server: &Rc<str>, announced: Capabilities) -> Rc<Capabilities> {
+        self.asked(server);
         let mut servers = self.servers.borrow_mut();
         match servers.get(server) {
             Some(known) if **known == announced => Rc::clone(known),
@@ -85,21 +86,30 @@ impl CapabilityCache {
 
     /// Forgets servers that the list no longer names.
     pub(crate) fn keep_only(&self, servers: &[Rc<str>]) {
-        self.servers
+        let known = &self.servers;
+        known
             .borrow_mut()
             .retain(|server, _| servers.contains(server));
+        self.asked
+            .borrow_mut()
+            .retain(|server| servers.contains(server));
     }
 
-    /// Every known server has been asked once.
-    pub(crate) fn probes_are_over(&self) {
-        self.probed.set(true);
+    /// A server has been asked, whether it answered or not.
+    pub(crate) fn asked(&self, server: &Rc<str>) {
+        self.asked.borrow_mut().insert(Rc::clone(server));
     }
 
-    /// Waits until the first probes are over, so that two clients aren't told different things;
-    /// a backend that hangs delays the first logins by no more than `within`.
-    pub(crate) async fn wait_for_probes(&self, within: Duration) {
+    /// Whether a server was ever asked.
+    pub(crate) fn was_asked(&self, server: &str) -> bool {
+        self.asked.borrow().contains(server)
+    }
+
+    /// Waits until all of `servers` have been asked, so that two clients aren't told different
+    /// things; a backend that hangs delays the first logins by no more than `within`.
+    pub(crate) async fn wait_for_probes(&self, servers: &[Rc<str>], within: Duration) {
         let deadline = rt::now() + within;
-        while !self.probed.get() && rt::now() < deadline {
+        while !servers.iter().all(|server| self.was_asked(server)) && rt::now() < deadline {
             rt::sleep(PROBE_LOOK).await;
         }
     }
@@ -138,6 +148,10 @@ mod tests {
         );
         learn(&cache, "b2", "IMAP4rev1 idle UIDPLUS");
         assert_eq!(cache.after_login(), format!("{OWN} IDLE UIDPLUS"));
+        assert!(
+            cache.was_asked("b1") && !cache.was_asked("b3"),
+            "who answers has been asked"
+        );
         cache.keep_only(&["b1".into()]);
         assert_eq!(cache.after_login(), format!("{OWN} IDLE MOVE UIDPLUS"));
     }

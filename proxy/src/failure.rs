@@ -10,7 +10,7 @@ use std::fmt;
 use std::io;
 
 use ravenry_core::proto::imap::ParseError;
-use ravenry_core::proto::imap::encode::HasNul;
+use ravenry_core::proto::imap::encode::{self, HasNul};
 
 /// Why a command could not be carried out.
 #[derive(Debug)]
@@ -29,10 +29,8 @@ pub(crate) enum Failure {
     Bad(Cow<'static, str>),
     /// The command is right, but not now (tagged BAD as well; no sign of a client gone astray).
     State(&'static str),
-    /// The command is refused: tagged NO, with a response code (RFC 5530).
-    No(&'static str, Cow<'static, str>),
-    /// A tagged NO whose code was built for this one answer (a referral).
-    Refer(String, String),
+    /// The command is refused: tagged NO, with a response code (RFC 5530, RFC 2193).
+    No(Cow<'static, str>, Cow<'static, str>),
 }
 
 /// How a session ended, for the log.
@@ -56,6 +54,8 @@ pub(crate) enum End {
     NoList,
     /// This process is stopping.
     Draining,
+    /// It was cut off: a panic, or the grace of a stop was over.
+    Aborted,
 }
 
 /// A backend that failed, and how.
@@ -82,13 +82,16 @@ impl Failure {
         Self::Bad(text.into())
     }
 
-    pub(crate) fn coded(code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
-        Self::No(code, text.into())
+    pub(crate) fn coded(
+        code: impl Into<Cow<'static, str>>,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::No(code.into(), text.into())
     }
 
     /// "Can't tell": what would decide the question is out of reach (RFC 5530 UNAVAILABLE).
     pub(crate) fn unavailable(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::No("UNAVAILABLE", text.into())
+        Self::coded("UNAVAILABLE", text)
     }
 
     /// What to tell the client. `selected` is the server of the selected mailbox: when that is the
@@ -99,21 +102,19 @@ impl Failure {
             Self::Torn(_) => Answer::Silence(End::BackendLost),
             Self::Ended(end) => Answer::Silence(*end),
             Self::Fatal(text) => Answer::Bye(End::BadClient, (*text).to_owned()),
-            Self::Backend(fault) if selected == Some(fault.server.as_str()) => Answer::Bye(
-                End::BackendLost,
-                format!(
-                    "[UNAVAILABLE] Lost the connection to server {} of the selected mailbox",
-                    fault.server
-                ),
-            ),
-            Self::Backend(fault) => Answer::Tagged(format!(
-                "NO [UNAVAILABLE] Server {} is unavailable to complete the operation",
-                fault.server
-            )),
-            Self::Bad(text) => Answer::Tagged(format!("BAD {text}")),
+            Self::Backend(fault) => {
+                let server = plain(&fault.server);
+                if selected == Some(fault.server.as_str()) {
+                    let lost = "[UNAVAILABLE] Lost the connection to the selected mailbox's server";
+                    return Answer::Bye(End::BackendLost, format!("{lost} {server}"));
+                }
+                Answer::Tagged(format!(
+                    "NO [UNAVAILABLE] Server {server} is unavailable to complete the operation"
+                ))
+            }
+            Self::Bad(text) => Answer::Tagged(format!("BAD {}", plain(text))),
             Self::State(text) => Answer::Tagged(format!("BAD {text}")),
-            Self::No(code, text) => Answer::Tagged(format!("NO [{code}] {text}")),
-            Self::Refer(code, text) => Answer::Tagged(format!("NO [{code}] {text}")),
+            Self::No(code, text) => Answer::Tagged(format!("NO [{code}] {}", plain(text))),
         }
     }
 
@@ -124,6 +125,14 @@ impl Failure {
             _ => None,
         }
     }
+}
+
+/// Text as it may stand on a line: names of servers come from the master, names of mailboxes from
+/// clients.
+fn plain(text: &str) -> String {
+    let mut line = Vec::new();
+    encode::text(&mut line, text.as_bytes());
+    String::from_utf8_lossy(&line).into_owned()
 }
 
 impl fmt::Display for BackendFault {
@@ -193,6 +202,16 @@ mod tests {
     }
 
     #[test]
+    fn no_name_adds_a_line() {
+        let mut fault = backend();
+        fault.server = "b9\r\n* OK injected".to_owned();
+        let text = tagged(&Failure::Backend(fault), Some("b9\r\n* OK injected"));
+        assert!(!text.contains(['\r', '\n']), "{text}");
+        let text = tagged(&Failure::coded("CANNOT", "at b9\r\n* OK injected"), None);
+        assert!(!text.contains(['\r', '\n']), "{text}");
+    }
+
+    #[test]
     fn refusals_carry_their_code() {
         assert_eq!(tagged(&Failure::coded("INUSE", "x"), None), "NO [INUSE] x");
         assert_eq!(
@@ -202,7 +221,7 @@ mod tests {
         assert_eq!(tagged(&Failure::bad("x"), None), "BAD x");
         assert_eq!(tagged(&Failure::State("x"), None), "BAD x");
         assert_eq!(
-            tagged(&Failure::Refer("REFERRAL u".into(), "x".into()), None),
+            tagged(&Failure::coded("REFERRAL u", "x"), None),
             "NO [REFERRAL u] x"
         );
     }

@@ -86,7 +86,7 @@ impl Frontend {
     pub(crate) fn session_id(&self) -> String {
         let number = self.sessions.get() + 1;
         self.sessions.set(number);
-        format!("{}-{}-{number}", std::process::id(), self.shard)
+        format!("{}-{}-{number}", rt::process_id(), self.shard)
     }
 
     /// How much of a command is gathered: less for a stranger.
@@ -140,49 +140,47 @@ impl Frontend {
         self.metrics.client_bytes_out.add(bytes_out);
     }
 
-    /// Counts an attempt to reach a backend.
-    pub(crate) fn count_connect(&self, ok: bool) {
-        let metrics = &self.metrics;
-        if ok {
-            &metrics.upstream_connects
-        } else {
-            &metrics.upstream_failures
-        }
-        .add(1);
-    }
-
-    /// Asks every backend of the list what it can do, as the proxy itself; goes on doing so for
-    /// those that couldn't be asked and those that are new.
-    pub(crate) async fn probe_backends(self: Rc<Self>) {
-        loop {
-            if self.list_is_complete() {
-                self.probe_round().await;
-                self.capabilities.probes_are_over();
-                rt::sleep(PROBE_EVERY + rt::random::jitter(PROBE_EVERY)).await;
-            } else {
-                rt::sleep(LIST_LOOK).await;
+    /// The backends of the list.
+    pub(crate) fn servers(&self) -> Vec<Rc<str>> {
+        match self.parts.list.servers() {
+            Ok(servers) => servers.iter().map(|(name, _)| self.server(name)).collect(),
+            Err(error) => {
+                tracing::error!("mailbox list: {error}");
+                Vec::new()
             }
         }
     }
 
-    async fn probe_round(self: &Rc<Self>) {
-        let servers = match self.parts.list.servers() {
-            Ok(servers) => servers,
-            Err(error) => return tracing::error!("mailbox list: {error}"),
-        };
-        let servers: Vec<Rc<str>> = servers.iter().map(|(name, _)| self.server(name)).collect();
-        self.capabilities.keep_only(&servers);
+    /// Asks every backend of the list what it can do, as the proxy itself: at once where it is new,
+    /// every ten seconds where it couldn't be asked.
+    pub(crate) async fn probe_backends(self: Rc<Self>) {
+        let mut again = rt::now();
+        loop {
+            let servers = self.servers();
+            self.capabilities.keep_only(&servers);
+            let all = rt::now() >= again;
+            if all {
+                again = rt::now() + PROBE_EVERY + rt::random::jitter(PROBE_EVERY);
+            }
+            let unknown = servers.into_iter().filter(|server| {
+                !self.capabilities.knows(server) && (all || !self.capabilities.was_asked(server))
+            });
+            self.probe(unknown.collect()).await;
+            rt::sleep(LIST_LOOK).await;
+        }
+    }
+
+    /// Asks servers, all at once; waits for the last.
+    async fn probe(self: &Rc<Self>, servers: Vec<Rc<str>>) {
         let (done, mut all_done) = rt::channel::channel::<()>(1);
         for server in servers {
-            if self.capabilities.knows(&server) {
-                continue;
-            }
             let (fe, done) = (Rc::clone(self), done.clone());
             rt::spawn(async move {
                 let itself = fe.parts.upstream.authname.clone();
                 if let Err(fault) = Upstream::open(&fe, &server, itself.as_bytes()).await {
                     tracing::warn!("can't ask backend {fault}");
                 }
+                fe.capabilities.asked(&server);
                 drop(done);
             });
         }
@@ -194,5 +192,5 @@ impl Frontend {
 
 /// How often backends that nobody could ask are asked again.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
-/// How often the probes look whether there is a list at all.
-const LIST_LOOK: Duration = Duration::from_millis(50);
+/// How often the probes look whether the list names a new backend.
+const LIST_LOOK: Duration = Duration::from_millis(500);

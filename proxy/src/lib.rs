@@ -9,6 +9,7 @@ mod capability;
 mod failure;
 mod frontend;
 mod imap;
+mod incoming;
 mod referral;
 mod upstream;
 

@@ -117,7 +117,7 @@ fn the_guide_names_every_key() {
 #[test]
 fn every_key_has_its_effect() {
     let text = frontend(
-        "shards = 3\nadmins = [\"cyrus\"]\nhierarchy_separator = \"/\"\nalt_namespace = true\n\
+        "shards = 3\nadmins = [\"Cyrus\"]\nhierarchy_separator = \"/\"\nalt_namespace = true\n\
          virtual_domains = \"off\"\nlist_size = \"64 MiB\"",
         "saslauthd = \"/run/saslauthd/mux\"\ngroups_file = \"groups\"",
         "referrals = false\nadmin_actions = \"refer\"",

@@ -106,13 +106,20 @@ pub(super) fn endpoint(value: &DeValue<'_>) -> Parsed<Endpoint> {
     from_str(&string(value)?)
 }
 
-/// A user, admin or account name: what SASL PLAIN and a mailbox list can carry.
+/// An account name: what SASL PLAIN and a mailbox list can carry.
 pub(super) fn name(value: &DeValue<'_>) -> Parsed<String> {
     let name = string(value)?;
     match UserId::parse(name.as_bytes()) {
         Ok(_) => Ok(name),
         Err(why) => Err(format!("is no user name: {why}")),
     }
+}
+
+/// A user as logins know them: in lower case.
+pub(super) fn user(value: &DeValue<'_>) -> Parsed<String> {
+    let user = UserId::parse(string(value)?.as_bytes());
+    let user = user.map_err(|why| format!("is no user name: {why}"))?;
+    Ok(user.as_str().to_owned())
 }
 
 /// A password. The error never shows the value.

@@ -12,13 +12,14 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicU32, Ordering, fence},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
 use crossbeam_queue::ArrayQueue;
 
 use super::{
+    handshake::Sleeper,
     sys,
     waker::{SHARDS_MAX, TaskId, next_generation},
 };
@@ -56,7 +57,7 @@ pub(super) struct Inbox {
     /// Somebody could not push: every task is to be woken.
     everybody: AtomicBool,
     /// The shard waits in the kernel, or is about to: write to the eventfd.
-    asleep: AtomicBool,
+    asleep: Sleeper,
     /// The first generation that the next shard of this number may use.
     generation: AtomicU32,
 }
@@ -73,7 +74,7 @@ impl Inbox {
             claimed: AtomicBool::new(false),
             parts: OnceLock::new(),
             everybody: AtomicBool::new(false),
-            asleep: AtomicBool::new(false),
+            asleep: Sleeper(AtomicBool::new(false)),
             generation: AtomicU32::new(1),
         }
     }
@@ -100,7 +101,7 @@ impl Inbox {
     pub(super) fn release(&self, generation: u32) {
         self.generation
             .store(next_generation(generation), Ordering::Relaxed);
-        self.asleep.store(false, Ordering::Relaxed);
+        self.asleep.wake_up();
         self.claimed.store(false, Ordering::Release);
     }
 
@@ -114,6 +115,10 @@ impl Inbox {
 
     /// Called from any thread: the shard will wake this task.
     pub(super) fn post(&self, id: TaskId) {
+        #[cfg(bug_1)] // A wake-up is lost: "somebody has knocked already".
+        if self.has_posted() {
+            return;
+        }
         if self.parts().words.push(id).is_err() {
             self.everybody.store(true, Ordering::SeqCst);
         }
@@ -122,28 +127,24 @@ impl Inbox {
 
     /// Called from any thread: the shard is to look at what has changed before this call.
     pub(super) fn rouse(&self) {
-        // Pairs with the fence in `fall_asleep`: either this thread sees `asleep`, or the shard
-        // sees what was posted before it goes to sleep.
-        fence(Ordering::SeqCst);
-        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::AcqRel) {
+        if self.asleep.rouse() {
             sys::eventfd_signal(self.event());
         }
     }
 
     /// The shard is about to wait in the kernel. False: don't, something has come.
     pub(super) fn fall_asleep(&self) -> bool {
-        self.asleep.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        let empty = self.parts().words.is_empty() && !self.everybody.load(Ordering::Relaxed);
-        if !empty {
-            self.wake_up();
-        }
-        empty
+        self.asleep.fall_asleep(|| !self.has_posted())
+    }
+
+    /// Whether something has been posted.
+    pub(super) fn has_posted(&self) -> bool {
+        !self.parts().words.is_empty() || self.everybody.load(Ordering::Relaxed)
     }
 
     /// The shard has come back from the kernel.
     pub(super) fn wake_up(&self) {
-        self.asleep.store(false, Ordering::Relaxed);
+        self.asleep.wake_up();
     }
 
     /// The next word that was posted.

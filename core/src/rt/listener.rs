@@ -2,12 +2,12 @@
 
 use std::{io, os::fd::AsFd, path::Path};
 
-use socket2::{Protocol, Socket, Type};
-
 use super::{
     Address,
     combine::allowance,
     reactor::{READABLE, ready},
+    sim::{self, SimSocket},
+    socket::{Socket, new_socket},
     stream::Stream,
 };
 
@@ -33,6 +33,11 @@ impl Listener {
     }
 
     fn bind_socket(address: &Address) -> io::Result<Socket> {
+        if sim::is_on() {
+            let socket = SimSocket::new();
+            socket.listen(address)?;
+            return Ok(Socket::Sim(socket));
+        }
         let socket = new_socket(address)?;
         match address {
             Address::Tcp(tcp) => {
@@ -48,7 +53,7 @@ impl Listener {
         }
         socket.bind(&address.to_socket()?)?;
         socket.listen(BACKLOG)?;
-        Ok(socket)
+        Ok(Socket::Os(socket))
     }
 
     /// Waits for a connection. Dropping the future loses none: a connection is taken from the
@@ -61,13 +66,8 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<(Stream, Address)> {
         loop {
             allowance().await;
-            match self
-                .socket
-                .accept4(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
-            {
-                Ok((socket, peer)) => {
-                    return Ok((Stream::new(socket), Address::from_socket(&peer)));
-                }
+            match self.socket.accept() {
+                Ok((socket, peer)) => return Ok((Stream::new(socket), peer)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready(&self.socket, READABLE).await?;
                 }
@@ -82,24 +82,16 @@ impl Listener {
     /// # Errors
     /// What the system call says.
     pub fn local_address(&self) -> io::Result<Address> {
-        Ok(Address::from_socket(&self.socket.local_addr()?))
+        self.socket.local_address()
     }
 }
 
+/// # Panics
+/// In a simulation, where there are no descriptors.
 impl AsFd for Listener {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.socket.as_fd()
     }
-}
-
-/// A stream socket that doesn't block.
-pub(super) fn new_socket(address: &Address) -> io::Result<Socket> {
-    let protocol = matches!(address, Address::Tcp(_)).then_some(Protocol::TCP);
-    Socket::new(
-        address.domain(),
-        Type::STREAM.nonblocking().cloexec(),
-        protocol,
-    )
 }
 
 /// accept(2): errors that belong to the connection at the head of the queue, not to the listener.

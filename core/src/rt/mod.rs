@@ -15,6 +15,8 @@
 //!   only when all are given back.
 //! * A task that waits holds its future and one slot of a table for each thing it waits for.
 //! * A panic in a task, also in its destructors, ends that task alone.
+//! * What the system does is an enum wherever it is done (`ring`, `socket`, `pipes`, `pool`, the
+//!   clock): on a thread that is a simulated world (`sim`) the other half of it is used.
 //! * This is the only place that reads the clock, draws random numbers, starts threads or calls
 //!   the system; and the only one with `unsafe`, in `waker` (packed words), `ring` (queueing
 //!   operations), `sys` (system calls), `combine` and `timer` (futures within futures).
@@ -30,6 +32,7 @@ pub mod check;
 mod clock;
 mod combine;
 mod flow;
+mod handshake;
 mod inbox;
 mod listener;
 mod ops;
@@ -41,6 +44,8 @@ mod relay;
 mod ring;
 mod shard;
 pub mod signals;
+pub mod sim;
+mod socket;
 mod start;
 mod stats;
 mod stream;
@@ -48,6 +53,11 @@ mod sys;
 mod tasks;
 mod timer;
 mod waker;
+
+/// What `handshake` meets by.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+}
 
 pub use self::{
     address::{Address, BadAddress},
@@ -62,6 +72,15 @@ pub use self::{
     stream::Stream,
     timer::{Elapsed, Sleep, Timeout, sleep, sleep_until, timeout, timeout_at},
 };
+
+/// The number of this process, as far as it shows outside: one, in a simulation.
+#[must_use]
+pub fn process_id() -> u32 {
+    if sim::is_on() {
+        return 1;
+    }
+    std::process::id()
+}
 
 /// The CPUs that this process may run on, in order.
 #[must_use]

@@ -7,7 +7,13 @@ use std::{
     time::Duration,
 };
 
-use super::{Instant, now, shard, stats::ShardStats, sys};
+use super::{
+    Instant, Stream, now, shard,
+    sim::{self, SimPipe},
+    socket::Socket,
+    stats::ShardStats,
+    sys,
+};
 
 /// A pipe below this is worse than copying; unprivileged users get such pipes when they have many.
 const CAPACITY_MIN: usize = 64 << 10;
@@ -25,21 +31,50 @@ pub(super) struct Pipes {
 }
 
 pub(super) struct Pipe {
-    pub(super) reading: OwnedFd,
-    pub(super) writing: OwnedFd,
+    ends: Ends,
     /// Bytes it holds.
     pub(super) capacity: usize,
 }
 
+/// The kernel's pipe, or one of a simulation.
+enum Ends {
+    Os { reading: OwnedFd, writing: OwnedFd },
+    Sim(SimPipe),
+}
+
 impl Pipe {
     fn new(size: usize) -> io::Result<Self> {
+        if sim::is_on() {
+            let ends = Ends::Sim(SimPipe::new(size)?);
+            let capacity = size;
+            return Ok(Self { ends, capacity });
+        }
         let (reading, writing) = sys::pipe()?;
         let capacity = sys::pipe_size(writing.as_fd(), size)?;
-        Ok(Self {
-            reading,
-            writing,
-            capacity,
-        })
+        let ends = Ends::Os { reading, writing };
+        Ok(Self { ends, capacity })
+    }
+
+    /// Splices at most so many bytes from a connection into the pipe; zero: the peer has closed.
+    pub(super) fn fill(&self, from: &Stream, most: usize) -> io::Result<usize> {
+        match (&self.ends, from.socket()) {
+            (Ends::Os { writing, .. }, Socket::Os(socket)) => {
+                sys::splice(socket.as_fd(), writing.as_fd(), most)
+            }
+            (Ends::Sim(pipe), Socket::Sim(socket)) => pipe.fill(socket, most),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Splices at most so many bytes from the pipe to a connection.
+    pub(super) fn drain(&self, to: &Stream, most: usize) -> io::Result<usize> {
+        match (&self.ends, to.socket()) {
+            (Ends::Os { reading, .. }, Socket::Os(socket)) => {
+                sys::splice(reading.as_fd(), socket.as_fd(), most)
+            }
+            (Ends::Sim(pipe), Socket::Sim(socket)) => pipe.drain(socket, most),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 }
 
@@ -132,6 +167,8 @@ impl Lease {
     }
 
     pub(super) fn set_dirty(&mut self, dirty: bool) {
+        #[cfg(bug_3)] // A pipe with bytes inside goes back to the pool.
+        let dirty = dirty & !dirty;
         self.dirty = dirty;
     }
 }

@@ -12,6 +12,7 @@ use crossbeam_channel::TrySendError;
 use super::{
     channel::{Closed, oneshot},
     shard::panic_text,
+    sim::{self, JobQueue},
 };
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -19,7 +20,14 @@ type Job = Box<dyn FnOnce() + Send>;
 /// A handle to a pool. The threads end when the last handle is dropped and the queue is empty.
 #[derive(Clone)]
 pub struct Pool {
-    jobs: crossbeam_channel::Sender<Job>,
+    jobs: Jobs,
+}
+
+/// Where jobs wait: for threads, or for their time in a simulation.
+#[derive(Clone)]
+enum Jobs {
+    Threads(crossbeam_channel::Sender<Job>),
+    Sim(JobQueue),
 }
 
 /// Why a pool gave no result.
@@ -44,9 +52,11 @@ impl error::Error for PoolError {}
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
-            .field("queued", &self.jobs.len())
-            .finish()
+        let queued = match &self.jobs {
+            Jobs::Threads(jobs) => jobs.len(),
+            Jobs::Sim(jobs) => jobs.len(),
+        };
+        f.debug_struct("Pool").field("queued", &queued).finish()
     }
 }
 
@@ -56,6 +66,10 @@ impl Pool {
     /// # Errors
     /// If a thread can't be started.
     pub fn new(name: &str, threads: usize, queue_max: usize) -> io::Result<Self> {
+        if sim::is_on() {
+            let jobs = Jobs::Sim(JobQueue::new(queue_max + threads.max(1)));
+            return Ok(Self { jobs });
+        }
         let (jobs, queue) = crossbeam_channel::bounded::<Job>(queue_max);
         for number in 0..threads.max(1) {
             let queue = queue.clone();
@@ -63,6 +77,7 @@ impl Pool {
                 .name(format!("{name}-{number}"))
                 .spawn(move || queue.into_iter().for_each(|job| job()))?;
         }
+        let jobs = Jobs::Threads(jobs);
         Ok(Self { jobs })
     }
 
@@ -87,11 +102,21 @@ impl Pool {
                 Err(panic) => tracing::error!("a pool's job panicked: {}", panic_text(&*panic)),
             }
         });
-        self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => PoolError::Full,
-            // The threads outlive the handles, and no job ends a thread.
-            TrySendError::Disconnected(_) => PoolError::Panicked,
-        })?;
+        self.jobs.push(job)?;
         receiver.await.map_err(|Closed| PoolError::Panicked)
+    }
+}
+
+impl Jobs {
+    fn push(&self, job: Job) -> Result<(), PoolError> {
+        match self {
+            Self::Threads(jobs) => jobs.try_send(job).map_err(|error| match error {
+                TrySendError::Full(_) => PoolError::Full,
+                // The threads outlive the handles, and no job ends a thread.
+                TrySendError::Disconnected(_) => PoolError::Panicked,
+            }),
+            Self::Sim(jobs) if jobs.push(job) => Ok(()),
+            Self::Sim(_) => Err(PoolError::Full),
+        }
     }
 }

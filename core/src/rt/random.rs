@@ -1,6 +1,6 @@
 //! Random numbers that decide nothing about security: jitter, spreading.
 //!
-//! Each shard has its own generator, so that a later simulation can seed it.
+//! Each shard has its own generator, which a simulation seeds.
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //! that, or with no pipe to be had, they are copied through the shard's scratch buffer, which is
 //! never held while waiting. While it waits for the source, a relay holds nothing.
 
-use std::{error, fmt, io, os::fd::AsFd, time::Duration};
+use std::{error, fmt, io, time::Duration};
 
 use super::{
     Instant, Stream,
@@ -13,7 +13,6 @@ use super::{
     pipes::Lease,
     shard,
     stream::{is_would_block, uninterrupted},
-    sys,
     timer::{after, timeout_at},
 };
 
@@ -117,8 +116,7 @@ impl Relay<'_> {
                 Step::Done => return Ok(()),
                 Step::Fill(most) => {
                     allowance().await;
-                    let writing = lease.pipe().writing.as_fd();
-                    match uninterrupted(|| sys::splice(self.from.as_fd(), writing, most)) {
+                    match uninterrupted(|| lease.pipe().fill(self.from, most)) {
                         Ok(0) => return Err(ended()),
                         Ok(count) => {
                             self.flow.filled(count);
@@ -129,18 +127,15 @@ impl Relay<'_> {
                         Err(error) => return Err(RelayError::From(error)),
                     }
                 }
-                Step::Drain(most) => {
-                    let reading = lease.pipe().reading.as_fd();
-                    match uninterrupted(|| sys::splice(reading, self.to.as_fd(), most)) {
-                        Ok(count) => {
-                            self.flow.drained(count);
-                            lease.set_dirty(!self.flow.is_clean());
-                            self.count_spliced(count);
-                        }
-                        Err(error) if is_would_block(&error) => self.wait_writable().await?,
-                        Err(error) => return Err(self.to_failed(error)),
+                Step::Drain(most) => match uninterrupted(|| lease.pipe().drain(self.to, most)) {
+                    Ok(count) => {
+                        self.flow.drained(count);
+                        lease.set_dirty(!self.flow.is_clean());
+                        self.count_spliced(count);
                     }
-                }
+                    Err(error) if is_would_block(&error) => self.wait_writable().await?,
+                    Err(error) => return Err(self.to_failed(error)),
+                },
             }
         }
     }
@@ -177,6 +172,8 @@ impl Relay<'_> {
             self.patience.renew();
             let sent = match self.to.try_write(&scratch[..count]) {
                 Ok(sent) => sent,
+                #[cfg(bug_9)] // What doesn't fit is taken for sent.
+                Err(error) if is_would_block(&error) => count,
                 Err(error) if is_would_block(&error) => 0,
                 Err(error) => return Err(self.to_failed(error)),
             };

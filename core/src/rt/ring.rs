@@ -8,10 +8,81 @@ use std::{io, os::fd::RawFd, time::Duration};
 
 use io_uring::{Builder, IoUring, opcode, squeue, types};
 
+use super::sim::{self, SimRing};
+
 /// User data of completions that nobody waits for (of cancellations that came too late).
 const NOBODY: u64 = u64::MAX;
 
-pub(super) struct Ring {
+/// The kernel's ring, or one of a simulation.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one a shard, and the real one is to be at hand"
+)]
+pub(super) enum Ring {
+    Kernel(KernelRing),
+    Sim(SimRing),
+}
+
+impl Ring {
+    /// A ring for the calling thread, which alone may use it. May block for a moment.
+    pub(super) fn new(entries: u32) -> io::Result<Self> {
+        if sim::is_on() {
+            return Ok(Self::Sim(SimRing::new()));
+        }
+        KernelRing::new(entries).map(Self::Kernel)
+    }
+
+    /// Queues a poll for readiness, once.
+    pub(super) fn poll_add(&mut self, fd: RawFd, events: u32, user_data: u64) -> io::Result<()> {
+        match self {
+            Self::Kernel(ring) => ring.poll_add(fd, events, user_data),
+            Self::Sim(ring) => ring.poll_add(fd, events, user_data),
+        }
+    }
+
+    /// Queues the cancellation of a poll. The poll itself completes in any case.
+    pub(super) fn cancel(&mut self, user_data: u64) -> io::Result<()> {
+        match self {
+            Self::Kernel(ring) => ring.cancel(user_data),
+            Self::Sim(ring) => ring.cancel(user_data),
+        }
+    }
+
+    /// Hands what is queued to the kernel and runs its deferred work, without waiting.
+    pub(super) fn submit(&self) -> io::Result<()> {
+        match self {
+            Self::Kernel(ring) => ring.submit(),
+            Self::Sim(_) => Ok(()),
+        }
+    }
+
+    /// Whether [`Ring::submit`] has anything to do.
+    pub(super) fn wants_submit(&mut self) -> bool {
+        match self {
+            Self::Kernel(ring) => ring.wants_submit(),
+            Self::Sim(ring) => ring.has_completions(),
+        }
+    }
+
+    /// Hands what is queued to the kernel and waits for a completion, for `within` at most. In a
+    /// simulation nobody waits here: time passes between turns.
+    pub(super) fn wait(&self, within: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Kernel(ring) => ring.wait(within),
+            Self::Sim(_) => Ok(()),
+        }
+    }
+
+    /// The next completion: user data and result.
+    pub(super) fn reap(&mut self) -> Option<(u64, i32)> {
+        match self {
+            Self::Kernel(ring) => ring.reap(),
+            Self::Sim(ring) => ring.reap(),
+        }
+    }
+}
+
+pub(super) struct KernelRing {
     ring: IoUring,
 }
 
@@ -20,9 +91,9 @@ pub(super) struct Ring {
 const MEMORY_TRIES: u32 = 20;
 const MEMORY_PAUSE: Duration = Duration::from_millis(10);
 
-impl Ring {
+impl KernelRing {
     /// A ring for the calling thread, which alone may use it. May block for a moment.
-    pub(super) fn new(entries: u32) -> io::Result<Self> {
+    fn new(entries: u32) -> io::Result<Self> {
         let mut made = Self::try_new(entries);
         for _ in 0..MEMORY_TRIES {
             match &made {
@@ -69,7 +140,7 @@ impl Ring {
     }
 
     /// Queues a poll for readiness, once.
-    pub(super) fn poll_add(&mut self, fd: RawFd, events: u32, user_data: u64) -> io::Result<()> {
+    fn poll_add(&mut self, fd: RawFd, events: u32, user_data: u64) -> io::Result<()> {
         self.push(
             &opcode::PollAdd::new(types::Fd(fd), events)
                 .build()
@@ -81,7 +152,7 @@ impl Ring {
     ///
     /// By ASYNC_CANCEL: POLL_REMOVE answers EALREADY while a wake-up is being looked into, and if
     /// that comes to nothing the poll stays.
-    pub(super) fn cancel(&mut self, user_data: u64) -> io::Result<()> {
+    fn cancel(&mut self, user_data: u64) -> io::Result<()> {
         let cancel = opcode::AsyncCancel::new(user_data).build();
         self.push(&cancel.user_data(NOBODY).flags(squeue::Flags::SKIP_SUCCESS))
     }
@@ -102,18 +173,18 @@ impl Ring {
     }
 
     /// Hands what is queued to the kernel and runs its deferred work, without waiting.
-    pub(super) fn submit(&self) -> io::Result<()> {
+    fn submit(&self) -> io::Result<()> {
         lenient(self.ring.submit())
     }
 
-    /// Whether [`Ring::submit`] has anything to do.
-    pub(super) fn wants_submit(&mut self) -> bool {
+    /// Whether [`KernelRing::submit`] has anything to do.
+    fn wants_submit(&mut self) -> bool {
         let queue = self.ring.submission();
         !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
     }
 
     /// Hands what is queued to the kernel and waits for a completion, for `within` at most.
-    pub(super) fn wait(&self, within: Option<Duration>) -> io::Result<()> {
+    fn wait(&self, within: Option<Duration>) -> io::Result<()> {
         lenient(match within {
             None => self.ring.submit_and_wait(1),
             Some(within) => {
@@ -125,7 +196,7 @@ impl Ring {
     }
 
     /// The next completion: user data and result.
-    pub(super) fn reap(&mut self) -> Option<(u64, i32)> {
+    fn reap(&mut self) -> Option<(u64, i32)> {
         loop {
             let entry = self.ring.completion().next()?;
             if entry.user_data() != NOBODY {
@@ -162,7 +233,7 @@ mod tests {
     use super::super::sys;
     use super::*;
 
-    fn next(ring: &mut Ring) -> Option<(u64, i32)> {
+    fn next(ring: &mut KernelRing) -> Option<(u64, i32)> {
         ring.wait(Some(Duration::from_secs(1))).unwrap();
         ring.reap()
     }
@@ -170,7 +241,10 @@ mod tests {
     /// Both kinds of ring that kernels give us do the same.
     #[test]
     fn polls_complete_or_are_cancelled() {
-        for mut ring in [Ring::modern(4).unwrap(), Ring::plain(4).unwrap()] {
+        for mut ring in [
+            KernelRing::modern(4).unwrap(),
+            KernelRing::plain(4).unwrap(),
+        ] {
             let (reading, writing) = sys::pipe().unwrap();
             let (reading, writing) = (reading.as_raw_fd(), writing.as_raw_fd());
             ring.poll_add(writing, libc::POLLOUT as u32, 1).unwrap();
@@ -190,7 +264,10 @@ mod tests {
     /// More completions than the queue holds: the kernel keeps the rest.
     #[test]
     fn an_overflowing_completion_queue_loses_nothing() {
-        for mut ring in [Ring::modern(2).unwrap(), Ring::plain(2).unwrap()] {
+        for mut ring in [
+            KernelRing::modern(2).unwrap(),
+            KernelRing::plain(2).unwrap(),
+        ] {
             let (_reading, writing) = sys::pipe().unwrap();
             for number in 0..100 {
                 ring.poll_add(writing.as_raw_fd(), libc::POLLOUT as u32, number)

@@ -29,6 +29,7 @@ use super::{
     now,
     pipes::Pipes,
     reactor::Reactor,
+    sim,
     start::{ShardConfig, ShardId},
     stats::ShardStats,
     tasks::{Boxed, Tasks, Turn},
@@ -68,6 +69,8 @@ pub(super) struct Shard {
     /// When the grace of a drain is over.
     drain_until: Cell<Option<Instant>>,
     closing: Cell<bool>,
+    /// The seed chooses which ready task is next.
+    simulated: bool,
 }
 
 /// Runs `f` with the calling thread's shard.
@@ -105,10 +108,17 @@ pub(super) fn wake_here(id: TaskId) -> bool {
 impl Shard {
     /// Makes the calling thread a shard.
     pub(super) fn enter(config: &ShardConfig) -> io::Result<Entered> {
-        static SERIAL: AtomicU64 = AtomicU64::new(0);
         if CURRENT.with_borrow(Option::is_some) {
             return Err(io::Error::other("this thread is a shard already"));
         }
+        let entered = Self::make(config)?;
+        entered.step_in();
+        Ok(entered)
+    }
+
+    /// A shard that nothing runs on yet: for a simulation, which has many on a thread.
+    pub(super) fn make(config: &ShardConfig) -> io::Result<Entered> {
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
         let (number, inbox) = inbox::claim()?;
         let reactor = match Reactor::new(config.ring_entries, inbox.event()) {
             Ok(reactor) => reactor,
@@ -126,7 +136,9 @@ impl Shard {
             timers: RefCell::default(),
             pipes: RefCell::new(Pipes::new(config.pipes_max, config.pipe_size, stats)),
             scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
-            random: RefCell::new(fastrand::Rng::new()),
+            random: RefCell::new(
+                sim::seed().map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed),
+            ),
             allowance: Cell::new(ALLOWANCE),
             drain: Arc::new(Drain {
                 grace: AtomicU64::new(0),
@@ -136,8 +148,8 @@ impl Shard {
             tasks: RefCell::new(Tasks::new(number, inbox.first_generation())),
             drain_until: Cell::new(None),
             closing: Cell::new(false),
+            simulated: sim::is_on(),
         });
-        CURRENT.set(Some(Rc::clone(&shard)));
         Ok(Entered(shard))
     }
 
@@ -213,8 +225,14 @@ impl Shard {
     }
 
     fn poll_ready(&self, main: &mut Option<Main<'_>>) {
-        let ready = self.tasks.borrow().ready().min(POLLS_PER_TURN);
+        let mut ready = self.tasks.borrow().ready().min(POLLS_PER_TURN);
+        if self.simulated && ready > 0 {
+            ready = sim::pick(ready) + 1;
+        }
         for _ in 0..ready {
+            if self.simulated {
+                self.choose_next();
+            }
             let Some(turn) = self.tasks.borrow_mut().next() else {
                 return;
             };
@@ -231,7 +249,16 @@ impl Shard {
         }
     }
 
+    fn choose_next(&self) {
+        let mut tasks = self.tasks.borrow_mut();
+        let index = sim::pick(tasks.ready());
+        tasks.bring_forward(index);
+    }
+
     fn poll_task(&self, id: TaskId, mut future: Boxed) {
+        if self.simulated {
+            sim::polled(id.slot());
+        }
         let waker = id.waker();
         let polled = catch_unwind(AssertUnwindSafe(|| {
             future.as_mut().poll(&mut Context::from_waker(&waker))
@@ -255,6 +282,9 @@ impl Shard {
 
     fn report(&self, panic: Box<dyn Any + Send>) {
         self.stats.panics.add(1);
+        if self.simulated {
+            sim::panicked(panic_text(&*panic));
+        }
         tracing::error!(shard = %self.id, "a task panicked: {}", panic_text(&*panic));
         // A payload is a value like any other: its destructor may panic as well. That one's
         // payload is leaked: there must be an end to it.
@@ -288,8 +318,35 @@ impl Shard {
         Some(first.saturating_duration_since(now()))
     }
 
+    /// When this shard has something to do: now (None), or at some time, if ever.
+    pub(super) fn next_turn(&self) -> Option<Option<Instant>> {
+        let ready = self.tasks.borrow().ready() > 0 || self.inbox.has_posted();
+        if ready || self.drain.is_asked() || self.reactor.borrow_mut().outlook().1 {
+            return None;
+        }
+        let timer = self.timers.borrow().first();
+        Some(timer.into_iter().chain(self.drain_until.get()).min())
+    }
+
+    /// What a shard whose work has ended still has.
+    pub(super) fn leftovers(&self) -> Vec<String> {
+        let pipes = &self.stats.pipes_in_use;
+        let found = [
+            ("tasks", self.tasks.borrow().len()),
+            ("polls", self.reactor.borrow_mut().outlook().0),
+            ("timers", self.timers.borrow().len()),
+            (
+                "pipes in use",
+                usize::try_from(pipes.value()).unwrap_or(usize::MAX),
+            ),
+        ];
+        let left = found.into_iter().filter(|(_, count)| *count > 0);
+        left.map(|(what, count)| format!("{count} {what} left"))
+            .collect()
+    }
+
     /// No task is left, or the grace of a drain is over.
-    fn ended(&self) -> bool {
+    pub(super) fn ended(&self) -> bool {
         self.tasks.borrow().len() == 0 || self.drain_until.get().is_some_and(|until| now() >= until)
     }
 }
@@ -342,6 +399,25 @@ impl Entered {
         &self.0
     }
 
+    /// Makes this the calling thread's shard.
+    fn step_in(&self) {
+        CURRENT.set(Some(Rc::clone(&self.0)));
+    }
+
+    /// One turn that never waits: for a simulation, whose thread has other shards too.
+    pub(super) fn turn(&self) -> io::Result<()> {
+        self.step_in();
+        self.0.stats.turns.add(1);
+        self.0.take_posted();
+        self.0.fire_timers();
+        self.0.poll_ready(&mut None);
+        self.0.take_woken();
+        let turned = self.0.reactor.borrow_mut().turn();
+        self.0.take_woken();
+        CURRENT.take();
+        turned
+    }
+
     /// Turns until no task is left, or a drain's grace is over.
     pub(super) fn run(&self) -> io::Result<()> {
         self.0.run(None, || self.0.ended())
@@ -356,6 +432,7 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        self.step_in();
         let shard = &self.0;
         shard.closing.set(true);
         loop {

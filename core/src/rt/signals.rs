@@ -1,5 +1,7 @@
 //! Signals, taken by waiting for them on the main thread: no handler ever runs.
 
+use std::time::Duration;
+
 use super::sys;
 
 const HANDLED: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
@@ -20,15 +22,14 @@ pub fn block() {
     sys::block_signals(&HANDLED);
 }
 
-/// Waits for a signal. Blocks the thread: for the main thread, which is no shard.
+/// Waits for a signal, for `within` at most. Blocks the thread: for the main thread, which is no
+/// shard.
 #[must_use]
-pub fn wait() -> Signal {
-    loop {
-        // The call fails only if it is interrupted by a debugger, or for a wrong number.
-        match sys::wait_signal(&HANDLED) {
-            Ok(libc::SIGHUP) => return Signal::Hangup,
-            Ok(_) => return Signal::Terminate,
-            Err(_) => {}
-        }
+pub fn wait(within: Duration) -> Option<Signal> {
+    match sys::wait_signal(&HANDLED, within) {
+        Ok(libc::SIGHUP) => Some(Signal::Hangup),
+        Ok(_) => Some(Signal::Terminate),
+        // The time is over, or a debugger came in between.
+        Err(_) => None,
     }
 }

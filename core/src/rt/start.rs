@@ -7,7 +7,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::pin,
-    sync::{Arc, mpsc},
+    sync::{Arc, atomic::Ordering, mpsc},
     task::Poll,
     thread::{self, JoinHandle},
     time::Duration,
@@ -16,6 +16,7 @@ use std::{
 use super::{
     check::StartError,
     shard::{self, Drain, Shard, panic_text},
+    sim,
     stats::ShardStats,
     sys,
 };
@@ -95,7 +96,14 @@ pub struct ShardHandle {
     id: ShardId,
     stats: &'static ShardStats,
     drain: Arc<Drain>,
-    thread: JoinHandle<io::Result<()>>,
+    thread: Thread,
+}
+
+/// What runs a shard: a thread, or a simulation, which says when it has ended.
+#[derive(Debug)]
+enum Thread {
+    Os(JoinHandle<io::Result<()>>),
+    Sim(sim::Ended),
 }
 
 impl ShardHandle {
@@ -120,15 +128,22 @@ impl ShardHandle {
     /// Whether the shard has ended.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.thread.is_finished()
+        match &self.thread {
+            Thread::Os(thread) => thread.is_finished(),
+            Thread::Sim(ended) => ended.load(Ordering::Relaxed),
+        }
     }
 
-    /// Waits for the shard's end: when no task is left, or a drain's grace is over.
+    /// Waits for the shard's end: when no task is left, or a drain's grace is over. In a simulation
+    /// there is no waiting: look at [`Self::is_finished`] from time to time.
     ///
     /// # Errors
     /// If it ended for another reason.
     pub fn join(self) -> Result<(), JoinError> {
-        match self.thread.join() {
+        let Thread::Os(thread) = self.thread else {
+            return Ok(());
+        };
+        match thread.join() {
             Ok(result) => result.map_err(JoinError::Ring),
             Err(panic) => Err(JoinError::Panicked(panic_text(&*panic).into())),
         }
@@ -146,6 +161,9 @@ pub fn start_shard<F>(
 where
     F: Future<Output = ()> + 'static,
 {
+    if sim::is_on() {
+        return start_simulated(&config, main);
+    }
     let (report, started) = mpsc::sync_channel(1);
     let name = config.name.clone();
     let thread = thread::Builder::new().name(name).spawn(move || {
@@ -168,13 +186,35 @@ where
             id,
             stats,
             drain,
-            thread,
+            thread: Thread::Os(thread),
         }),
         Ok(Err(error)) => Err(error),
         Err(_gone) => Err(StartError::Thread(io::Error::other(
             "it ended before it began",
         ))),
     }
+}
+
+/// Adds a shard to the world that this thread is.
+fn start_simulated<F>(
+    config: &ShardConfig,
+    main: impl FnOnce() -> F + Send + 'static,
+) -> Result<ShardHandle, StartError>
+where
+    F: Future<Output = ()> + 'static,
+{
+    let entered = Shard::make(config).map_err(StartError::ring)?;
+    let shard = entered.shard();
+    shard.spawn(Box::pin(async move { main().await }));
+    let ended = sim::Ended::default();
+    let handle = ShardHandle {
+        id: shard.id,
+        stats: shard.stats,
+        drain: Arc::clone(&shard.drain),
+        thread: Thread::Sim(Arc::clone(&ended)),
+    };
+    sim::add(entered, ended);
+    Ok(handle)
 }
 
 fn enter_pinned(config: &ShardConfig) -> Result<shard::Entered, StartError> {

@@ -4,22 +4,18 @@
 //! is lost when a future is dropped: a call that has moved bytes has returned already.
 
 use std::{
-    io::{self, Read},
+    io,
     marker::PhantomData,
-    mem::MaybeUninit,
-    net::Shutdown,
     os::fd::{AsFd, BorrowedFd},
     time::Duration,
 };
 
-use socket2::Socket;
-
 use super::{
     Address,
     combine::allowance,
-    listener::new_socket,
     reactor::{READABLE, WRITABLE, ready},
     shard,
+    socket::Socket,
     timer::{sleep, timeout},
 };
 
@@ -40,15 +36,16 @@ impl Stream {
         }
     }
 
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     /// Connects.
     ///
     /// # Errors
     /// `TimedOut` if it takes longer than `within`; otherwise what the system calls say.
     pub async fn connect(address: &Address, within: Duration) -> io::Result<Self> {
-        let socket = new_socket(address)?;
-        if let Address::Tcp(_) = address {
-            socket.set_tcp_nodelay(true)?;
-        }
+        let socket = Socket::for_connect(address)?;
         timeout(within, connect(&socket, address)).await??;
         Ok(Self::new(socket))
     }
@@ -118,16 +115,14 @@ impl Stream {
     /// # Errors
     /// `WouldBlock` if nothing is there; otherwise what the system call says.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        uninterrupted(|| (&self.socket).read(buffer))
+        uninterrupted(|| self.socket.read(buffer))
     }
 
     /// Whether the connection stands with nothing to read: false if the peer has closed or reset
     /// it, or has said something.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        let mut byte = [MaybeUninit::<u8>::uninit(); 1];
-        let peeked = uninterrupted(|| self.socket.peek(&mut byte));
-        peeked.is_err_and(|error| is_would_block(&error))
+        self.socket.is_quiet()
     }
 
     /// Writes what fits now, at least one byte of a buffer that isn't empty.
@@ -135,7 +130,7 @@ impl Stream {
     /// # Errors
     /// `WouldBlock` if nothing fits; otherwise what the system call says.
     pub fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
-        uninterrupted(|| self.socket.send_with_flags(buffer, libc::MSG_NOSIGNAL))
+        uninterrupted(|| self.socket.write(buffer))
     }
 
     /// Writes all of it, waiting as often as it takes: the caller gives it a deadline.
@@ -159,7 +154,7 @@ impl Stream {
     /// # Errors
     /// What the system call says.
     pub fn shutdown_write(&self) -> io::Result<()> {
-        self.socket.shutdown(Shutdown::Write)
+        uninterrupted(|| self.socket.shutdown_write())
     }
 
     /// Where the peer is.
@@ -167,7 +162,7 @@ impl Stream {
     /// # Errors
     /// What the system call says, for instance that the peer has gone.
     pub fn peer_address(&self) -> io::Result<Address> {
-        Ok(Address::from_socket(&self.socket.peer_addr()?))
+        self.socket.peer_address()
     }
 
     /// Our own end.
@@ -175,10 +170,12 @@ impl Stream {
     /// # Errors
     /// What the system call says.
     pub fn local_address(&self) -> io::Result<Address> {
-        Ok(Address::from_socket(&self.socket.local_addr()?))
+        self.socket.local_address()
     }
 }
 
+/// # Panics
+/// In a simulation, where there are no descriptors.
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
@@ -200,10 +197,9 @@ pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::R
 }
 
 async fn connect(socket: &Socket, address: &Address) -> io::Result<()> {
-    let target = address.to_socket()?;
     let mut pause = Duration::from_millis(1);
     loop {
-        match socket.connect(&target) {
+        match socket.connect(address) {
             Ok(()) => return Ok(()),
             Err(error) => match error.raw_os_error() {
                 Some(libc::EINPROGRESS | libc::EINTR | libc::EALREADY) => break,

@@ -7,6 +7,7 @@ use std::{
     io, mem,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     ptr,
+    time::Duration,
 };
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -185,13 +186,14 @@ pub(super) fn ignore_signal(signal: libc::c_int) {
     unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
-/// Waits for one of the signals, which must be blocked.
-pub(super) fn wait_signal(signals: &[libc::c_int]) -> io::Result<libc::c_int> {
+/// Waits for one of the signals, which must be blocked, for `within` at most.
+pub(super) fn wait_signal(signals: &[libc::c_int], within: Duration) -> io::Result<libc::c_int> {
     let set = signal_set(signals);
-    let mut signal = 0;
-    // SAFETY: `set` is readable and `signal` writable for the length of the call.
-    match unsafe { libc::sigwait(&raw const set, &raw mut signal) } {
-        0 => Ok(signal),
-        error => Err(io::Error::from_raw_os_error(error)),
-    }
+    let time = libc::timespec {
+        tv_sec: libc::time_t::try_from(within.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: within.subsec_nanos().into(),
+    };
+    // SAFETY: `set` and `time` are readable for the length of the call; the signal's details
+    // aren't asked for.
+    check(unsafe { libc::sigtimedwait(&raw const set, ptr::null_mut(), &raw const time) })
 }

@@ -65,6 +65,13 @@ impl Tasks {
         self.ready.len()
     }
 
+    /// Puts one of the ready tasks before the others: a simulation's choice.
+    pub(super) fn bring_forward(&mut self, index: usize) {
+        if index < self.ready.len() {
+            self.ready.swap(0, index);
+        }
+    }
+
     /// Adds a task, ready to be polled. The future comes back if the table is full.
     pub(super) fn insert(&mut self, future: Boxed) -> Result<(), Boxed> {
         let Some(slot) = self.take_slot() else {

@@ -30,6 +30,10 @@ impl Timers {
         (deadline, self.last)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(super) fn first(&self) -> Option<Instant> {
         self.entries.first_key_value().map(|(key, _)| key.0)
     }
@@ -110,6 +114,7 @@ impl Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
+        #[cfg(not(bug_10))] // Else timers that nobody waits for stay.
         self.cancel();
     }
 }

@@ -8,11 +8,10 @@
 
 use std::{
     ptr,
-    sync::atomic::{AtomicU64, Ordering, fence},
     task::{RawWaker, RawWakerVTable, Waker},
 };
 
-use super::{inbox, shard};
+use super::{handshake::Name, inbox, shard};
 
 /// Bits of a word that number the shard.
 const SHARD_BITS: u32 = 10;
@@ -125,23 +124,18 @@ fn drop_nothing(_data: *const ()) {}
 
 /// Where a task leaves its name for another thread that will wake it: one atomic word.
 #[derive(Default)]
-pub(super) struct WakeCell(AtomicU64);
+pub(super) struct WakeCell(Name);
 
 impl WakeCell {
     /// Leaves the task's name. The caller must look again, after this, at what it waits for.
     pub(super) fn register(&self, waker: &Waker) {
-        self.0.store(TaskId::of(waker).0, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        self.0.leave(TaskId::of(waker).0);
     }
 
-    /// Wakes the task that registered last, once.
+    /// Wakes the task that registered last, once. The change that it waits for was made before.
     pub(super) fn wake(&self) {
-        // The change that the task waits for was made before. With a fence on both sides either
-        // this swap finds the name, or the task's second look finds the change.
-        fence(Ordering::SeqCst);
-        match self.0.swap(0, Ordering::Relaxed) {
-            0 => {}
-            word => TaskId(word).wake(),
+        if let Some(word) = self.0.take() {
+            TaskId(word).wake();
         }
     }
 }

@@ -48,6 +48,14 @@ impl Leg {
             .map_or("-", |session| session.borrow().version())
     }
 
+    /// Whether a handshake has begun that isn't over: nothing can be said meanwhile.
+    #[must_use]
+    pub fn is_handshaking(&self) -> bool {
+        self.tls
+            .as_ref()
+            .is_some_and(|session| session.borrow().is_handshaking())
+    }
+
     /// Does the handshake; the caller gives it a deadline. Where it fails or is dropped, the leg
     /// is of no more use: it doesn't go back to plaintext.
     pub(super) async fn handshake(&mut self, session: Session) -> io::Result<()> {
@@ -189,6 +197,14 @@ impl Leg {
                 self.send_some(&mut session);
             }
         }
+    }
+
+    /// As [`Stream::shutdown_write`]: with TLS, [`Self::close`] comes before it.
+    ///
+    /// # Errors
+    /// What the system call says.
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        self.stream.shutdown_write()
     }
 
     /// Reads until there is plaintext, the end or an error; `WouldBlock`: none of them yet.

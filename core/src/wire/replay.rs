@@ -119,7 +119,10 @@ pub fn commands(pieces: &[&[u8]], limits: CommandLimits, verdict: Verdict) -> Ve
                         announced = Some(literal.size);
                         feed.skip(literal.size);
                     }
-                    Verdict::Refuse => feed.skip(framer.refuse()),
+                    Verdict::Refuse => match framer.refuse() {
+                        Some(coming) => feed.skip(coming),
+                        None => break,
+                    },
                 }
             }
             CommandEvent::Bad(bad) => {

@@ -91,7 +91,7 @@ pub(crate) async fn change_acl(
     let index = session.upstream(&server, &name).await?;
     let strings: Vec<&[u8]> = strings.iter().map(|string| &**string).collect();
     let request = request(&session.upstreams[index], command, &strings, b"")?;
-    change(session, index, &request, command.tag, None).await
+    change(session, (index, &request), command.tag, None, None).await
 }
 
 /// A mailbox's ACL, and what the user may do there.

@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::encode::Request;
-use ravenry_core::proto::imap::{self, AppendHead, Command, Literals};
-use ravenry_core::rt::RelayError;
+use ravenry_core::proto::imap::{self, AppendHead, Command, Literals, is_append_options};
+use ravenry_core::rt::{self, RelayError};
 use ravenry_core::tls;
 use ravenry_core::wire::imap::{CommandEvent, Literal};
 
@@ -44,6 +44,7 @@ const MALFORMED: &[u8] = b" )";
 /// Carries out an APPEND whose first message `head` has just announced.
 pub(crate) async fn run(session: &mut Session, head: &[u8], literal: Literal) -> Result<(), End> {
     session.fe.metrics.commands_append.add(1);
+    session.commands += 1;
     let mut left = Left::Literal(literal);
     let command = match imap::command(head) {
         Ok(command) => command,
@@ -67,11 +68,21 @@ async fn refuse(
 ) -> Result<(), End> {
     let drained = match &failure {
         Failure::Client(_) | Failure::Fatal(_) | Failure::Ended(_) | Failure::Torn(_) => Ok(()),
-        _ => drain(&mut session.client, left).await,
+        _ if session.user.is_some() => drain(&mut session.client, left).await,
+        _ => drain_stranger(session, left).await,
     };
     session
         .conclude(tag, drained.err().unwrap_or(failure))
         .await
+}
+
+/// The same before login, which it doesn't prolong.
+async fn drain_stranger(session: &mut Session, left: Left) -> Result<(), Failure> {
+    let deadline = session.input_deadline();
+    match rt::timeout_at(deadline, drain(&mut session.client, left)).await {
+        Ok(drained) => drained,
+        Err(_elapsed) => Err(Failure::Ended(session.timed_out().await)),
+    }
 }
 
 async fn append(
@@ -81,6 +92,9 @@ async fn append(
 ) -> Result<(), Failure> {
     session.logged_in()?;
     let head = AppendHead::parse(command)?;
+    if !is_append_options(head.options) {
+        return Err(Failure::bad("Invalid flags or date in APPEND"));
+    }
     let (name, server) = find(session, &head.mailbox).await?;
     let index = session.upstream(&server, &name).await?;
     session.fe.metrics.commands_forwarded.add(1);
@@ -107,8 +121,8 @@ async fn find(session: &mut Session, given: &[u8]) -> Result<(Name, Rc<str>), Fa
 /// first, since it may refuse (quota, size).
 fn literals(up: &Upstream, left: &Left) -> Literals {
     match left {
-        Left::Literal(literal) if !literal.non_sync => Literals::Sync,
-        _ => up.capabilities.literals(),
+        Left::Literal(literal) if literal.non_sync => up.literals,
+        _ => Literals::Sync,
     }
 }
 
@@ -141,10 +155,18 @@ async fn transfer(
         message(client, up, literal.size, left).await?;
         let rest = rest_of_line(client, left).await?;
         request = Request::new(literals(up, left));
+        // A further message (RFC 3502) begins with a space, and then as the first one does.
+        let further = rest.strip_prefix(b" ").is_some_and(is_append_options);
+        if matches!(left, Left::Literal(_)) && !further {
+            request.raw(MALFORMED);
+            break;
+        }
         request.raw(&rest);
     }
     send(client, up, request.end(), tag).await?;
-    relay::relay_to_end(client, up, tag).await
+    let reply = relay::relay_to_end(client, up, tag).await?;
+    drain(client, std::mem::replace(left, Left::Nothing)).await?;
+    Ok(reply)
 }
 
 /// Passes a message on: what has been read of it already, the rest from socket to socket.
@@ -158,7 +180,10 @@ async fn message(
     let rest = size - here.len() as u64;
     *left = Left::Bytes(rest);
     up.write(&here).await.map_err(Failure::Backend)?;
+    #[cfg(bug_5)] // A literal is counted short, where the client's bytes come late.
+    let rest = rest.saturating_sub(u64::from(here.is_empty()));
     if rest > 0 {
+        client.flush().await?;
         match tls::relay_exact(&client.stream, &up.stream, rest, client.stall()).await {
             Ok(relayed) => client.count_received(&relayed),
             Err(RelayError::From(error)) => return Err(Failure::Client(error)),

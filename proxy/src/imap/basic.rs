@@ -25,9 +25,8 @@ pub(crate) async fn capabilities(session: &Session) -> String {
     if session.user.is_none() {
         return session.before_login();
     }
-    fe.capabilities
-        .wait_for_probes(fe.parts.limits.upstream_login)
-        .await;
+    let within = fe.parts.limits.upstream_login;
+    fe.capabilities.wait_for_probes(&fe.servers(), within).await;
     fe.capabilities.after_login()
 }
 

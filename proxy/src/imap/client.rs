@@ -15,6 +15,10 @@ use crate::failure::Failure;
 
 /// Output is sent once this much has been collected, so that a long LIST needs no long buffer.
 const OUTPUT_BYTES_MAX: usize = 32 * 1024;
+/// Up to this much is collected rather than sent at once.
+const COLLECTED_BYTES_MAX: usize = 16 * 1024;
+/// How long a client that has been told good-bye may take to close.
+const LINGER: Duration = Duration::from_secs(2);
 /// How much is read at a time.
 const READ_BYTES_MAX: usize = 16 * 1024;
 
@@ -26,6 +30,8 @@ pub(crate) struct Client {
     framer: CommandFramer,
     output: Vec<u8>,
     stall: Duration,
+    /// A write is under way, or was cut off.
+    writing: bool,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) bytes_spliced: u64,
@@ -40,6 +46,7 @@ impl Client {
             framer,
             output: Vec::new(),
             stall,
+            writing: false,
             bytes_in: 0,
             bytes_out: 0,
             bytes_spliced: 0,
@@ -61,6 +68,11 @@ impl Client {
         self.framer.next_line(&self.input)
     }
 
+    /// Whether the last line, good or bad, is over.
+    pub(crate) fn is_between_lines(&self) -> bool {
+        !self.framer.is_discarding()
+    }
+
     /// The bytes that have come and belong to no command yet.
     pub(crate) fn pending(&self) -> &[u8] {
         &self.input
@@ -74,8 +86,10 @@ impl Client {
     /// A literal that has been announced won't be asked for: what comes of it nevertheless is
     /// dropped.
     pub(crate) async fn refuse_literal(&mut self) -> Result<(), Failure> {
-        let coming = self.framer.refuse();
-        self.discard(coming).await
+        match self.framer.refuse() {
+            Some(coming) => self.discard(coming).await,
+            None => Err(Failure::Fatal("Literal too large")),
+        }
     }
 
     /// Waits until there is something to read.
@@ -103,26 +117,41 @@ impl Client {
     /// Drops the next `size` bytes, in the buffer and yet to come.
     pub(crate) async fn discard(&mut self, size: u64) -> Result<(), Failure> {
         let rest = size - self.take_up_to(size).len() as u64;
-        self.bytes_in += rest;
+        if rest == 0 {
+            return Ok(());
+        }
+        self.flush().await?;
         tls::discard_exact(&self.stream, rest, self.stall)
             .await
-            .map_err(Failure::Client)
+            .map_err(Failure::Client)?;
+        self.bytes_in += rest;
+        Ok(())
     }
 
     /// Reads what has come; waits for it if need be.
     pub(crate) async fn read(&mut self) -> Result<(), Failure> {
-        let read = rt::timeout(
-            self.stall,
-            self.stream.read_into(&mut self.input, READ_BYTES_MAX),
-        );
-        match read.await {
+        if self.read_within(self.stall).await? {
+            Ok(())
+        } else {
+            Err(Failure::Client(io::ErrorKind::TimedOut.into()))
+        }
+    }
+
+    /// Reads what has come. False: there was nothing, for readiness is only a hint.
+    pub(crate) async fn read_now(&mut self) -> Result<bool, Failure> {
+        self.read_within(Duration::ZERO).await
+    }
+
+    async fn read_within(&mut self, within: Duration) -> Result<bool, Failure> {
+        let read = self.stream.read_into(&mut self.input, READ_BYTES_MAX);
+        match rt::timeout(within, read).await {
             Ok(Ok(0)) => Err(Failure::Client(io::ErrorKind::UnexpectedEof.into())),
             Ok(Ok(n)) => {
                 self.bytes_in += n as u64;
-                Ok(())
+                Ok(true)
             }
             Ok(Err(error)) => Err(Failure::Client(error)),
-            Err(_elapsed) => Err(Failure::Client(io::ErrorKind::TimedOut.into())),
+            Err(_elapsed) => Ok(false),
         }
     }
 
@@ -184,7 +213,7 @@ impl Client {
 
     /// Sends `bytes` behind what has been collected; small ones are collected too.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        if self.output.len() + bytes.len() < READ_BYTES_MAX {
+        if self.output.len() + bytes.len() < COLLECTED_BYTES_MAX {
             self.push(bytes);
             return Ok(());
         }
@@ -193,11 +222,29 @@ impl Client {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.bytes_out += bytes.len() as u64;
+        self.writing = true;
         match rt::timeout(self.stall, self.stream.write_all(bytes)).await {
-            Ok(done) => done.map_err(Failure::Client),
-            Err(_elapsed) => Err(Failure::Client(io::ErrorKind::TimedOut.into())),
+            Ok(done) => done.map_err(Failure::Client)?,
+            Err(_elapsed) => return Err(Failure::Client(io::ErrorKind::TimedOut.into())),
         }
+        self.writing = false;
+        self.bytes_out += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Whether all that was begun to be sent has been sent, and more can be: otherwise a write or
+    /// a handshake was cut off.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.writing && !self.stream.is_handshaking()
+    }
+
+    /// Ends the output, and reads for a moment what is still coming: a socket that is closed with
+    /// bytes unread is reset, and a good-bye that is on its way would be lost.
+    pub(crate) async fn linger(&self) {
+        self.stream.close();
+        let _ = self.stream.shutdown_write();
+        let rest = tls::discard_exact(&self.stream, u64::MAX, LINGER);
+        let _ = rt::timeout(LINGER, rest).await;
     }
 
     /// Gives the buffers back: called before the session waits for the client.

@@ -13,9 +13,6 @@ use crate::failure::Failure;
 /// Carries a command out. The handler has put the tagged reply into the client's output when it
 /// returns `Ok`, and none when it fails.
 pub(crate) async fn run(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
-    if command.uid && !takes_uid(command.verb) {
-        return Err(Failure::bad("Unrecognized UID command"));
-    }
     count(session, command.verb);
     match command.verb {
         Verb::Capability => basic::capability(session, command).await,
@@ -36,21 +33,6 @@ pub(crate) async fn run(session: &mut Session, command: &Command<'_>) -> Result<
     }
 }
 
-/// The commands that exist with UID before them (RFC 3501 section 6.4.8, RFC 4315, RFC 6851).
-fn takes_uid(verb: Verb) -> bool {
-    matches!(
-        verb,
-        Verb::Fetch
-            | Verb::Store
-            | Verb::Search
-            | Verb::Sort
-            | Verb::Thread
-            | Verb::Copy
-            | Verb::Move
-            | Verb::Expunge
-    )
-}
-
 fn count(session: &Session, verb: Verb) {
     let metrics = &session.fe.metrics;
     let counter = match verb {
@@ -65,7 +47,8 @@ fn count(session: &Session, verb: Verb) {
         Verb::Append => &metrics.commands_append,
         Verb::Idle => &metrics.commands_idle,
         Verb::List | Verb::Lsub | Verb::Status => &metrics.commands_list,
-        verb if takes_uid(verb) || verb == Verb::Check => &metrics.commands_message,
+        Verb::Check => &metrics.commands_message,
+        verb if verb.has_uid_form() => &metrics.commands_message,
         _ => &metrics.commands_mailbox,
     };
     counter.add(1);

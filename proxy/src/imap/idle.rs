@@ -20,7 +20,11 @@ pub(crate) async fn idle(session: &mut Session, command: &Command<'_>) -> Result
             }
         }
     }
-    let line = session.line().await?;
+    let line = match session.line().await {
+        // Whatever it was, it ends the backend's IDLE as well.
+        Err(Failure::Bad(_)) => Vec::new(),
+        line => line?,
+    };
     let reply = match session.selected_index() {
         None => [command.tag, b" OK Completed\r\n"].concat(),
         Some(index) => {
@@ -49,6 +53,7 @@ async fn begin(
             "The server of this mailbox has no IDLE",
         ));
     }
+    session.fe.metrics.commands_forwarded.add(1);
     up.write(command.raw).await.map_err(Failure::Backend)?;
     match relay::relay(client, up, command.tag).await? {
         Relayed::Tagged(refusal) => Ok(Some(refusal)),

@@ -7,8 +7,8 @@
 use std::rc::Rc;
 
 use ravenry_core::mailboxes::Name;
-use ravenry_core::proto::imap::Command;
 use ravenry_core::proto::imap::encode::Request;
+use ravenry_core::proto::imap::{Command, Literals};
 
 use super::is_ok;
 use super::route::Place;
@@ -51,10 +51,11 @@ pub(crate) async fn create(session: &mut Session, command: &Command<'_>) -> Resu
     if !matches!(session.place_now(&name)?, Place::Nowhere) {
         return Err(Failure::coded("ALREADYEXISTS", "Mailbox already exists"));
     }
-    let server = parent_server(session, &name).await?;
+    let server = parent_server(session, &name)?;
     let index = session.upstream(&server, &name).await?;
     let request = request(&session.upstreams[index], command, &[&given], b"")?;
-    change(session, index, &request, command.tag, Some((name, server))).await
+    let made = Some((name, server));
+    change(session, (index, &request), command.tag, None, made).await
 }
 
 /// DELETE mailbox.
@@ -67,8 +68,7 @@ pub(crate) async fn delete(session: &mut Session, command: &Command<'_>) -> Resu
     let server = session.server_of(&name).await?;
     let index = session.upstream(&server, &name).await?;
     let request = request(&session.upstreams[index], command, &[&given], b"")?;
-    session.remembered.retain(|made| made.name != name);
-    change(session, index, &request, command.tag, None).await
+    change(session, (index, &request), command.tag, Some(&name), None).await
 }
 
 /// RENAME old new: at the server of the old name.
@@ -96,34 +96,42 @@ pub(crate) async fn rename(session: &mut Session, command: &Command<'_>) -> Resu
         &[&old_given, &new_given],
         b"",
     )?;
-    change(session, index, &request, command.tag, Some((new, server))).await
+    let made = Some((new, server));
+    change(session, (index, &request), command.tag, Some(&old), made).await
 }
 
 /// Forwards a change of the list, and settles it before the client is told OK. `made` is the
-/// mailbox that there will be, and where.
+/// mailbox that there will be, and where; `gone` the one that there won't be.
 pub(crate) async fn change(
     session: &mut Session,
-    index: usize,
-    request: &Request,
+    (index, request): (usize, &Request),
     tag: &[u8],
+    gone: Option<&Name>,
     made: Option<(Name, Rc<str>)>,
 ) -> Result<(), Failure> {
     let reply = session.forward(index, request, tag).await?;
     if is_ok(&reply) {
-        session.settle(made).await;
+        session.settle(gone, made).await;
     }
     session.client.push(&reply);
     Ok(())
 }
 
 /// The server of the nearest ancestor that exists; the list is up to date already.
-async fn parent_server(session: &mut Session, name: &Name) -> Result<Rc<str>, Failure> {
+fn parent_server(session: &Session, name: &Name) -> Result<Rc<str>, Failure> {
     let mut ancestor = name.parent();
     while let Some(parent) = ancestor {
-        if let Place::At(server) = session.place_now(&parent)? {
-            return Ok(server);
+        match session.place_now(&parent)? {
+            Place::At(server) => return Ok(server),
+            // It moves: whoever made the child now might make it at the wrong server.
+            Place::Reserved => {
+                return Err(Failure::coded(
+                    "INUSE",
+                    "Parent mailbox is currently reserved",
+                ));
+            }
+            Place::Nowhere => ancestor = parent.parent(),
         }
-        ancestor = parent.parent();
     }
     Err(Failure::coded(
         "CANNOT",
@@ -138,7 +146,14 @@ pub(crate) fn request(
     strings: &[&[u8]],
     rest: &[u8],
 ) -> Result<Request, Failure> {
-    let mut request = Request::new(up.capabilities.literals());
+    // What the client wrote may end otherwise than we think: then the server is asked first.
+    let ours_alone = memchr::memchr(b'\n', rest).is_none();
+    let literals = if ours_alone {
+        up.literals
+    } else {
+        Literals::Sync
+    };
+    let mut request = Request::new(literals);
     request.raw(command.tag).raw(" ").raw(command.verb.name());
     for string in strings {
         request.raw(" ").astring(string)?;

@@ -21,7 +21,7 @@ mod upstreams;
 pub(crate) use session::serve;
 
 /// Whether a response is the tagged reply to the command with this tag.
-fn is_tagged(response: &[u8], tag: &[u8]) -> bool {
+pub(crate) fn is_tagged(response: &[u8], tag: &[u8]) -> bool {
     response
         .strip_prefix(tag)
         .is_some_and(|rest| rest.first() == Some(&b' '))
@@ -29,6 +29,15 @@ fn is_tagged(response: &[u8], tag: &[u8]) -> bool {
 
 /// Whether a tagged reply says OK.
 fn is_ok(reply: &[u8]) -> bool {
+    condition(reply).eq_ignore_ascii_case(b"OK")
+}
+
+/// Whether a tagged reply says BAD.
+fn is_bad(reply: &[u8]) -> bool {
+    condition(reply).eq_ignore_ascii_case(b"BAD")
+}
+
+fn condition(reply: &[u8]) -> &[u8] {
     let word = reply.split(|byte| *byte == b' ').nth(1);
-    word.is_some_and(|word| word.trim_ascii_end().eq_ignore_ascii_case(b"OK"))
+    word.unwrap_or_default().trim_ascii_end()
 }

@@ -2,12 +2,12 @@
 //!
 //! Nothing is parsed beyond the bounds of lines and literals. Lines go from the backend leg's
 //! buffer to the client in one piece; literals of 64 KiB and more go by `tls::relay_exact`,
-//! which splices where neither leg has TLS. Invariant: when a function here returns `Ok`, the client has had whole responses only;
-//! when it fails inside one, the failure is `Torn`.
+//! which splices where neither leg has TLS. Invariant: when a function here returns `Ok`, the
+//! client has had whole responses only; when it fails inside one, the failure is `Torn`.
 
 use ravenry_core::rt::{self, RelayError};
 use ravenry_core::tls;
-use ravenry_core::wire::imap::{Kind, ResponseEvent, Status};
+use ravenry_core::wire::imap::{Kind, ResponseEvent, ResponseLine, Status};
 
 use super::client::Client;
 use crate::failure::{BackendFault, Failure};
@@ -40,6 +40,8 @@ pub(crate) async fn relay(
             up.last_used = rt::now();
             return Ok(end);
         }
+        // What the client is owed already doesn't wait for the backend.
+        client.flush().await?;
         read(up).await?;
     }
 }
@@ -60,14 +62,27 @@ pub(crate) async fn relay_to_end(
 
 /// Passes on what the backend of the selected mailbox says unasked, whole responses at a time.
 pub(crate) async fn unsolicited(client: &mut Client, up: &mut Upstream) -> Result<(), Failure> {
+    if up.stream.is_quiet() {
+        // Readiness is only a hint.
+        return Ok(());
+    }
     loop {
         read(up).await?;
-        if let Stop::At(_) = forward_buffered(client, up, None).await? {
-            return Err(Failure::Backend(up.fault("answered what nobody asked")));
-        }
+        unsolicited_here(client, up).await?;
         if up.scanner.is_between_responses() {
             return Ok(());
         }
+    }
+}
+
+/// The same for what has been read already, behind an answer.
+pub(crate) async fn unsolicited_here(
+    client: &mut Client,
+    up: &mut Upstream,
+) -> Result<(), Failure> {
+    match forward_buffered(client, up, None).await? {
+        Stop::NeedMore => Ok(()),
+        Stop::At(_) => Err(Failure::Backend(up.fault("answered what nobody asked"))),
     }
 }
 
@@ -95,28 +110,25 @@ async fn forward_buffered(
     let mut ready = 0;
     loop {
         let between = up.scanner.is_between_responses();
-        match up.scanner.next(&up.input[ready..]) {
+        match up.scanner.next(&up.input.here()[ready..]) {
             ResponseEvent::NeedMore => {
                 pass(client, up, ready).await?;
                 return Ok(Stop::NeedMore);
             }
             ResponseEvent::Partial { len, .. } => ready += len,
             ResponseEvent::Line(line) => {
-                let text = &up.input[ready..ready + line.len];
+                let text = &up.input.here()[ready..ready + line.len];
                 if let Some(held) = held(text, line.start.as_ref(), tag) {
                     pass(client, up, ready).await?;
                     ready = 0;
-                    let text = take(up, line.len);
-                    if let Some(stop) = stop_at(up, held, text)? {
+                    if let Some(stop) = stop_at(up, held, &line).await? {
                         return Ok(stop);
                     }
                     continue;
                 }
                 ready += line.len;
                 if let Some(literal) = line.literal {
-                    pass(client, up, ready).await?;
-                    ready = 0;
-                    pass_literal(client, up, literal.size).await?;
+                    ready = pass_literal(client, up, ready, literal.size).await?;
                     up.scanner.literal_done();
                 }
             }
@@ -148,7 +160,7 @@ fn held(line: &[u8], start: Option<&Kind>, tag: Option<&[u8]>) -> Option<Held> {
         }
         Kind::Tagged { .. }
         | Kind::Untagged {
-            status: Some(Status::Bye),
+            status: Some(Status::Bye | Status::Preauth),
             ..
         } => Some(Held::Unwanted),
         Kind::Empty => Some(Held::Nothing),
@@ -156,55 +168,62 @@ fn held(line: &[u8], start: Option<&Kind>, tag: Option<&[u8]>) -> Option<Held> {
     }
 }
 
-fn stop_at(up: &Upstream, held: Held, line: Vec<u8>) -> Result<Option<Stop>, Failure> {
+async fn stop_at(
+    up: &mut Upstream,
+    held: Held,
+    line: &ResponseLine,
+) -> Result<Option<Stop>, Failure> {
+    let mut text = up.input.take(line.len);
+    if let Some(literal) = line.literal {
+        // A response code may hold one (RFC 4469 BADURL): the reply is gathered whole.
+        text.extend(
+            up.rest_of_response(literal.size)
+                .await
+                .map_err(Failure::Backend)?,
+        );
+    }
     match held {
-        Held::Nothing => Ok(None),
-        Held::Tagged => Ok(Some(Stop::At(Relayed::Tagged(line)))),
-        Held::Continuation => Ok(Some(Stop::At(Relayed::Continuation(line)))),
+        Held::Nothing => {
+            rt::yield_now().await;
+            Ok(None)
+        }
+        Held::Tagged => Ok(Some(Stop::At(Relayed::Tagged(text)))),
+        Held::Continuation => Ok(Some(Stop::At(Relayed::Continuation(text)))),
         Held::Unwanted => Err(Failure::Backend(
-            up.fault(format_args!("said {}", printable(&line))),
+            up.fault(format_args!("said {}", printable(&text))),
         )),
     }
 }
 
-fn take(up: &mut Upstream, len: usize) -> Vec<u8> {
-    if len == up.input.len() {
-        return std::mem::take(&mut up.input);
-    }
-    up.input.drain(..len).collect()
-}
-
 /// Sends the first `len` bytes of the backend leg's buffer to the client.
 async fn pass(client: &mut Client, up: &mut Upstream, len: usize) -> Result<(), Failure> {
-    if len == 0 {
-        return Ok(());
-    }
-    client.send(&up.input[..len]).await?;
-    if len == up.input.len() {
-        up.input.clear();
-    } else {
-        up.input.drain(..len);
+    if len > 0 {
+        client.send(&up.input.here()[..len]).await?;
+        up.input.skip(len);
     }
     Ok(())
 }
 
-/// Passes on a literal: what is in the buffer first, the rest from socket to socket.
-async fn pass_literal(client: &mut Client, up: &mut Upstream, size: u64) -> Result<(), Failure> {
-    let here = usize::try_from(size)
-        .unwrap_or(usize::MAX)
-        .min(up.input.len());
-    pass(client, up, here).await?;
-    let rest = size - here as u64;
-    if rest == 0 {
-        return Ok(());
+/// Passes on a literal that begins at `start` of the buffer, and how far the buffer is ready to be
+/// passed on then. One that has been read whole goes with what surrounds it.
+async fn pass_literal(
+    client: &mut Client,
+    up: &mut Upstream,
+    start: usize,
+    size: u64,
+) -> Result<usize, Failure> {
+    let here = up.input.here().len() - start;
+    match usize::try_from(size) {
+        Ok(size) if size <= here => return Ok(start + size),
+        _ => {}
     }
+    pass(client, up, start + here).await?;
     client.flush().await?;
+    let rest = size - here as u64;
     match tls::relay_exact(&up.stream, &client.stream, rest, client.stall()).await {
-        Ok(relayed) => {
-            client.count_relayed(&relayed);
-            Ok(())
-        }
-        Err(RelayError::From(error)) => Err(Failure::Torn(up.fault(error))),
-        Err(RelayError::To { error, .. }) => Err(Failure::Client(error)),
+        Ok(relayed) => client.count_relayed(&relayed),
+        Err(RelayError::From(error)) => return Err(Failure::Torn(up.fault(error))),
+        Err(RelayError::To { error, .. }) => return Err(Failure::Client(error)),
     }
+    Ok(0)
 }

@@ -59,10 +59,9 @@ impl Session {
     }
 
     /// Where a name is by the list as it stands.
-    pub(crate) fn place_now(&mut self, name: &Name) -> Result<Place, Failure> {
+    pub(crate) fn place_now(&self, name: &Name) -> Result<Place, Failure> {
         let entry = self.entry(name)?;
         if let Some(entry) = entry.as_ref().filter(|entry| entry.state == State::Active) {
-            self.remembered.retain(|made| made.name != *name);
             return Ok(Place::At(self.fe.server(&entry.location.server)));
         }
         if let Some(made) = self.remembered.iter().find(|made| made.name == *name) {
@@ -116,7 +115,8 @@ impl Session {
     }
 
     /// Waits until the list is no older than now.
-    pub(crate) async fn barrier(&self) -> Result<(), Failure> {
+    pub(crate) async fn barrier(&mut self) -> Result<(), Failure> {
+        self.client.flush().await?;
         match self
             .fe
             .parts
@@ -125,6 +125,8 @@ impl Session {
             .await
         {
             Ok(_sequence) => {
+                // The list has caught up with whatever this session did.
+                self.remembered.clear();
                 self.fe.metrics.barriers.add(1);
                 Ok(())
             }
@@ -140,10 +142,11 @@ impl Session {
 
     /// After a backend's OK to a change of the list: the list brought up to date, or else the
     /// change remembered, so that this session sees what it has done.
-    pub(crate) async fn settle(&mut self, made: Option<(Name, Rc<str>)>) {
+    pub(crate) async fn settle(&mut self, gone: Option<&Name>, made: Option<(Name, Rc<str>)>) {
         if self.barrier().await.is_ok() {
             return;
         }
+        self.remembered.retain(|known| Some(&known.name) != gone);
         if let Some((name, server)) = made {
             self.remembered.retain(|made| made.name != name);
             if self.remembered.len() == REMEMBERED_MAX {

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::Command;
 
-use super::is_ok;
 use super::mailbox::request;
 use super::session::Session;
+use super::{is_bad, is_ok};
 use crate::failure::Failure;
 
 /// Selects a mailbox at its backend.
@@ -30,7 +30,12 @@ pub(crate) async fn select(session: &mut Session, command: &Command<'_>) -> Resu
     let index = session.upstream(&server, &name).await?;
     let request = request(&session.upstreams[index], command, &[&given], parameters)?;
     let reply = session.forward(index, &request, command.tag).await?;
-    session.selected = is_ok(&reply).then_some(server);
+    session.selected = is_ok(&reply).then(|| Rc::clone(&server));
+    if is_bad(&reply) {
+        // A server may have kept the old mailbox: let it go there too.
+        session.selected = Some(server);
+        session.unselect().await;
+    }
     session.client.push(&reply);
     Ok(())
 }

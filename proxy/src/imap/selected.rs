@@ -39,6 +39,11 @@ pub(crate) async fn copy(session: &mut Session, command: &Command<'_>) -> Result
     args.end()?;
     let name = session.internal(&given)?;
     let server = session.target(&name).await?;
+    let identity = session.logged_in()?;
+    let entry = session.entry(&name)?;
+    if entry.is_some_and(|entry| !entry.acl.rights_on(&name, identity).may_know()) {
+        return Err(Failure::coded("TRYCREATE", "Mailbox does not exist"));
+    }
     if session.selected.as_ref() != Some(&server) {
         return Err(Failure::coded(
             "CANNOT",

@@ -4,10 +4,12 @@
 //! is checked against the list: names that aren't active go, and a \Noselect that only says "not
 //! here" is taken off. Where that backend is down the answer is NO, never an empty list.
 
-use ravenry_core::mailboxes::{Name, State};
+use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::{self, Command, List, encode};
+use ravenry_core::rt;
 
 use super::mailbox::request;
+use super::route::Place;
 use super::session::Session;
 use super::{is_tagged, upstreams};
 use crate::failure::Failure;
@@ -34,27 +36,33 @@ pub(crate) async fn lsub(session: &mut Session, command: &Command<'_>) -> Result
         session.client.push(&refusal);
         return Ok(());
     }
+    session.fe.metrics.commands_forwarded.add(1);
+    session.client.flush().await?;
+    let mut told = Ok(());
     loop {
+        session.client.flush_if_large().await?;
         let response = session.upstreams[index]
             .response()
             .await
             .map_err(Failure::Backend)?;
         if is_tagged(&response, command.tag) {
+            told?;
             session.client.push(&response);
             return Ok(());
         }
-        if response.starts_with(b"+") || is_bye(&response) {
+        rt::yield_now().await;
+        if !response.starts_with(b"* ") || is_bye(&response) {
             let fault =
                 session.upstreams[index].fault(format_args!("said {}", printable(&response)));
             return Err(Failure::Backend(fault));
         }
         match imap::list(response.strip_suffix(b"\r\n").unwrap_or(&response)) {
-            Ok(subscribed) => tell(session, &server, &subscribed)?,
+            // A failure is told at the end: the answer has to be read to its end first.
+            Ok(subscribed) => told = told.and_then(|()| tell(session, &server, &subscribed)),
             // Whatever else it says unasked is news of the selected mailbox, or of no interest.
             Err(_) if session.selected.as_ref() == Some(&server) => session.client.push(&response),
             Err(_) => {}
         }
-        session.client.flush_if_large().await?;
     }
 }
 
@@ -64,14 +72,11 @@ fn tell(session: &mut Session, inbox_server: &str, given: &List<'_>) -> Result<(
         return Ok(());
     };
     let noselect = given.has("\\Noselect");
-    let active = session
-        .entry(&name)?
-        .filter(|entry| entry.state == State::Active);
-    let keep_noselect = match active {
+    let keep_noselect = match session.place_now(&name)? {
         // A server that doesn't have the mailbox can't know better.
-        Some(entry) => entry.location.server == inbox_server,
-        None if noselect && is_parent(session, &name)? => true,
-        None => return Ok(()),
+        Place::At(server) => &*server == inbox_server,
+        _ if noselect && is_parent(session, &name)? => true,
+        _ => return Ok(()),
     };
     let mut attributes: Vec<&[u8]> = given.attributes().collect();
     if !keep_noselect {

@@ -2,10 +2,11 @@
 //! idle minutes; and the forwarding of commands to them.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use ravenry_core::mailboxes::Name;
-use ravenry_core::proto::imap::Command;
 use ravenry_core::proto::imap::encode::Request;
+use ravenry_core::proto::imap::{Command, Literals};
 use ravenry_core::rt::{self, Instant};
 
 use super::client::Client;
@@ -13,7 +14,10 @@ use super::relay::{self, Relayed};
 use super::session::Session;
 use crate::failure::Failure;
 use crate::referral;
-use crate::upstream::{OWN_TAG, Upstream};
+use crate::upstream::Upstream;
+
+/// The mailbox that is left has no say in how long the next one's SELECT takes.
+const UNSELECT_WITHIN: Duration = Duration::from_secs(3);
 
 impl Session {
     /// The connection to the server of the selected mailbox.
@@ -33,14 +37,17 @@ impl Session {
         if user.admin {
             return Err(self.refer_admin(server, mailbox));
         }
-        let user = user.user.clone();
         let selected = self.selected.as_ref() == Some(server);
         if let Some(index) = self.upstreams.iter().position(|up| up.server == *server) {
-            if selected || self.upstreams[index].stands() {
+            let up = &mut self.upstreams[index];
+            if selected || up.stands() {
+                up.last_used = rt::now();
                 return Ok(index);
             }
             self.upstreams.swap_remove(index);
         }
+        let user = self.logged_in()?.user.clone();
+        self.client.flush().await?;
         let up = Upstream::open(&self.fe, server, user.as_str().as_bytes())
             .await
             .map_err(Failure::Backend)?;
@@ -56,7 +63,7 @@ impl Session {
     fn refer_admin(&self, server: &str, mailbox: &Name) -> Failure {
         let admin = self.user.as_ref().map_or("", |user| user.user.as_str());
         let url = referral::url(admin, server, &self.external(mailbox));
-        Failure::Refer(
+        Failure::coded(
             format!("REFERRAL {url}"),
             format!("Admin actions go directly to the backend: {server}"),
         )
@@ -78,51 +85,49 @@ impl Session {
         relay::relay_to_end(client, up, tag).await
     }
 
-    /// The same for a command as the client sent it: byte for byte, but for the form of its
-    /// literals where it has any.
+    /// The same for a command as the client sent it, byte for byte. Only the form of its literals
+    /// is ours: the server is asked for each, since what we take for a literal it may take for the
+    /// end of a malformed command, and what follows for the next one.
     pub(crate) async fn forward_untouched(
         &mut self,
         index: usize,
         command: &Command<'_>,
     ) -> Result<Vec<u8>, Failure> {
         let raw = command.raw;
-        let up = &mut self.upstreams[index];
         if memchr::memchr(b'\n', raw) != Some(raw.len() - 1) {
-            let mut request = Request::new(up.capabilities.literals());
+            let mut request = Request::new(Literals::Sync);
             request
                 .verbatim(raw.strip_suffix(b"\r\n").unwrap_or(raw))
                 .end();
             return self.forward(index, &request, command.tag).await;
         }
         self.fe.metrics.commands_forwarded.add(1);
+        let (client, up) = (&mut self.client, &mut self.upstreams[index]);
         up.write(raw).await.map_err(Failure::Backend)?;
-        relay::relay_to_end(&mut self.client, up, command.tag).await
+        relay::relay_to_end(client, up, command.tag).await
     }
 
     /// Lets go of the selected mailbox, so that another one can be selected.
     pub(crate) async fn unselect(&mut self) {
-        let Some(index) = self.selected_index() else {
-            self.selected = None;
-            return;
-        };
+        let selected = self.selected_index();
         self.selected = None;
+        let Some(index) = selected else { return };
         let up = &mut self.upstreams[index];
         // CLOSE would expunge. Where there is no UNSELECT, and on any fault, the connection goes.
-        let done = if up.capabilities.has("UNSELECT") {
-            let sent = up.write(&[OWN_TAG, b" UNSELECT\r\n"].concat()).await;
-            if sent.is_ok() {
-                up.own_reply().await.is_ok()
-            } else {
-                false
+        if up.capabilities.has("UNSELECT") {
+            match rt::timeout(UNSELECT_WITHIN, up.own_command(b"UNSELECT")).await {
+                Ok(Ok(_reply)) => {
+                    up.last_used = rt::now();
+                    return;
+                }
+                Ok(Err(fault)) => tracing::warn!(session = %self.id, "backend {fault}"),
+                Err(_elapsed) => {
+                    let fault = up.fault("no answer to UNSELECT");
+                    tracing::warn!(session = %self.id, "backend {fault}");
+                }
             }
-        } else {
-            false
-        };
-        if done {
-            self.upstreams[index].last_used = rt::now();
-        } else {
-            self.upstreams.swap_remove(index);
         }
+        self.upstreams.swap_remove(index);
     }
 
     /// Closes connections that have been idle too long.

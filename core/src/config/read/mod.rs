@@ -51,7 +51,7 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
         .require("state_dir", value::path)
         .map(|path| context.base.join(path));
     let shards = t.get("shards", value::integer(0..=limits::SHARDS_MAX));
-    let admins = t.list("admins", limits::CONFIG_ENTRIES_MAX, value::name);
+    let admins = t.list("admins", limits::CONFIG_ENTRIES_MAX, value::user);
     let hierarchy_separator = t.get("hierarchy_separator", value::choice(SEPARATORS));
     let alt_namespace = t.get("alt_namespace", value::boolean);
     if t.get(

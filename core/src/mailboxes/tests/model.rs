@@ -175,16 +175,23 @@ fn expected(model: &Model, who: &Identity, namespace: Namespace, pattern: &str) 
     lines
 }
 
-/// RFC 3501's matching, as one would write it down.
+/// RFC 3501's matching by a table: `ends[at]` says whether the rest of the pattern matches the
+/// rest of the name. (By recursion some patterns take longer than anybody waits.)
 fn naive(pattern: &[u8], name: &[u8], delimiter: char) -> bool {
-    match pattern.split_first() {
-        None => name.is_empty(),
-        Some((b'*', rest)) => (0..=name.len()).any(|at| naive(rest, &name[at..], delimiter)),
-        Some((b'%', rest)) => (0..=name.len())
-            .take_while(|at| *at == 0 || char::from(name[at - 1]) != delimiter)
-            .any(|at| naive(rest, &name[at..], delimiter)),
-        Some((byte, rest)) => name.first() == Some(byte) && naive(rest, &name[1..], delimiter),
+    let mut ends = vec![false; name.len() + 1];
+    ends[name.len()] = true;
+    for item in pattern.iter().rev() {
+        let next = ends.clone();
+        for at in (0..=name.len()).rev() {
+            let goes_on = at < name.len() && ends[at + 1];
+            ends[at] = match item {
+                b'*' => next[at] || goes_on,
+                b'%' => next[at] || (goes_on && char::from(name[at]) != delimiter),
+                byte => at < name.len() && name[at] == *byte && next[at + 1],
+            };
+        }
     }
+    ends[0]
 }
 
 fn sorted(lines: &[Listed]) -> Vec<String> {

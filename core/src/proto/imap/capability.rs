@@ -55,7 +55,10 @@ impl Capabilities {
     /// The server has `name`, e.g. `IDLE` or `AUTH=PLAIN`.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.names.contains(&name.to_ascii_uppercase())
+        if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            return self.names.contains(&name.to_ascii_uppercase());
+        }
+        self.names.contains(name)
     }
 
     /// The server has a name that begins so, e.g. `MUPDATE=`.

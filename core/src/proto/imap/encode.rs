@@ -147,7 +147,7 @@ impl Request {
     /// If a line would end within the command: rather no session than a second command.
     pub fn raw(&mut self, text: impl AsRef<[u8]>) -> &mut Self {
         let text = text.as_ref();
-        debug_assert!(
+        assert!(
             memchr::memchr3(b'\r', b'\n', 0, text).is_none(),
             "raw() is for plain text"
         );

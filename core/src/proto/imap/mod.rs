@@ -15,7 +15,7 @@ mod marker;
 mod response;
 mod verb;
 
-pub use append::AppendHead;
+pub use append::{AppendHead, is_append_options};
 pub use capability::{Capabilities, Literals};
 pub use command::{Authenticate, BadCommand, Command, command};
 pub use cursor::{Cursor, ParseError};

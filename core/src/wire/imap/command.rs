@@ -198,6 +198,12 @@ impl CommandFramer {
         }
     }
 
+    /// More of a bad command or line is to come as `Discard`.
+    #[must_use]
+    pub fn is_discarding(&self) -> bool {
+        self.scanner.is_discarding()
+    }
+
     /// The streamed literal has gone by; the buffer starts behind it.
     pub fn resume(&mut self) {
         debug_assert!(
@@ -210,18 +216,19 @@ impl CommandFramer {
 
     /// The literal just announced is refused (and the client told so). Returns how many bytes come
     /// nevertheless, for the caller to drop; what is left of the command then comes as `Discard`.
+    /// `None`: that would be more than is dropped of one command; close the connection.
     #[must_use]
-    pub fn refuse(&mut self) -> u64 {
+    pub fn refuse(&mut self) -> Option<u64> {
         let Expect::Verdict(literal) = self.expect else {
             debug_assert!(false, "nothing was streamed");
-            return 0;
+            return Some(0);
         };
         self.reset();
         if !literal.non_sync {
-            return 0;
+            return Some(0);
         }
         self.scanner.discard_line();
-        literal.size
+        self.may_discard(literal.size).then_some(literal.size)
     }
 
     /// What `line` means for the command; `None` where a non-synchronizing literal is to be gathered.

@@ -176,6 +176,11 @@ impl LineScanner {
         self.search.max = max;
     }
 
+    /// The rest of a bad line is to come.
+    pub(super) fn is_discarding(&self) -> bool {
+        self.discarding
+    }
+
     /// What comes is the rest of a bad line.
     pub(super) fn discard_line(&mut self) {
         self.discarding = true;
