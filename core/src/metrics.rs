@@ -66,68 +66,9 @@ pub struct Sample {
 
 /// The runtime's own numbers, summed over its shards.
 pub fn runtime(shards: &[&ShardStats]) -> Vec<Sample> {
-    type Of = fn(&ShardStats) -> &rt::Counter;
-    let table: &[(&'static str, &'static str, Kind, Of)] = &[
-        ("tasks", "Tasks that have not ended.", Kind::Gauge, |s| {
-            &s.tasks
-        }),
-        ("tasks_total", "Tasks started.", Kind::Counter, |s| {
-            &s.tasks_started
-        }),
-        ("polls_total", "Polls of tasks.", Kind::Counter, |s| {
-            &s.polls
-        }),
-        (
-            "turns_total",
-            "Turns of the shards' loops.",
-            Kind::Counter,
-            |s| &s.turns,
-        ),
-        (
-            "panics_total",
-            "Panics that were caught.",
-            Kind::Counter,
-            |s| &s.panics,
-        ),
-        (
-            "wakeups_remote_total",
-            "Wake-ups from other threads.",
-            Kind::Counter,
-            |s| &s.wakeups_remote,
-        ),
-        ("pipes_open", "Pipes that are open.", Kind::Gauge, |s| {
-            &s.pipes_open
-        }),
-        (
-            "pipes_in_use",
-            "Pipes that a relay holds.",
-            Kind::Gauge,
-            |s| &s.pipes_in_use,
-        ),
-        (
-            "pipes_missed_total",
-            "Relays that found no pipe and copied.",
-            Kind::Counter,
-            |s| &s.pipes_missed,
-        ),
-        (
-            "relay_bytes_total{by=\"copy\"}",
-            RELAYED,
-            Kind::Counter,
-            |s| &s.bytes_copied,
-        ),
-        (
-            "relay_bytes_total{by=\"splice\"}",
-            RELAYED,
-            Kind::Counter,
-            |s| &s.bytes_spliced,
-        ),
-    ];
     let sum = |of: Of| {
-        shards
-            .iter()
-            .map(|stats| of(stats).value())
-            .fold(0, u64::wrapping_add)
+        let values = shards.iter().map(|stats| of(stats).value());
+        values.fold(0, u64::wrapping_add)
     };
     let sample = |&(name, help, kind, of)| Sample {
         name,
@@ -135,8 +76,67 @@ pub fn runtime(shards: &[&ShardStats]) -> Vec<Sample> {
         kind,
         value: sum(of),
     };
-    table.iter().map(sample).collect()
+    RUNTIME.iter().map(sample).collect()
 }
+
+type Of = fn(&ShardStats) -> &rt::Counter;
+
+const RUNTIME: &[(&str, &str, Kind, Of)] = &[
+    ("tasks", "Tasks that have not ended.", Kind::Gauge, |s| {
+        &s.tasks
+    }),
+    ("tasks_total", "Tasks started.", Kind::Counter, |s| {
+        &s.tasks_started
+    }),
+    ("polls_total", "Polls of tasks.", Kind::Counter, |s| {
+        &s.polls
+    }),
+    (
+        "turns_total",
+        "Turns of the shards' loops.",
+        Kind::Counter,
+        |s| &s.turns,
+    ),
+    (
+        "panics_total",
+        "Panics that were caught.",
+        Kind::Counter,
+        |s| &s.panics,
+    ),
+    (
+        "wakeups_remote_total",
+        "Wake-ups from other threads.",
+        Kind::Counter,
+        |s| &s.wakeups_remote,
+    ),
+    ("pipes_open", "Pipes that are open.", Kind::Gauge, |s| {
+        &s.pipes_open
+    }),
+    (
+        "pipes_in_use",
+        "Pipes that a relay holds.",
+        Kind::Gauge,
+        |s| &s.pipes_in_use,
+    ),
+    (
+        "pipes_missed_total",
+        "Relays that found no pipe and copied.",
+        Kind::Counter,
+        |s| &s.pipes_missed,
+    ),
+    (
+        "relay_bytes_total{by=\"copy\"}",
+        RELAYED,
+        Kind::Counter,
+        |s| &s.bytes_copied,
+    ),
+    (
+        "relay_bytes_total{by=\"splice\"}",
+        RELAYED,
+        Kind::Counter,
+        |s| &s.bytes_spliced,
+    ),
+];
 
 const RELAYED: &str = "Bytes of literals relayed, by the way they took.";
 
