@@ -5,9 +5,6 @@
 //! wait to be asked is read to the end of its command whatever happens, so that it stays in step
 //! and gets its one reply. Messages go from socket to socket.
 
-use std::rc::Rc;
-
-use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::encode::Request;
 use ravenry_core::proto::imap::{self, AppendHead, Command, Literals, is_append_options};
 use ravenry_core::rt::{self, RelayError};
@@ -95,7 +92,8 @@ async fn append(
     if !is_append_options(head.options) {
         return Err(Failure::bad("Invalid flags or date in APPEND"));
     }
-    let (name, server) = find(session, &head.mailbox).await?;
+    let name = session.internal(&head.mailbox)?;
+    let server = session.target(&name).await?;
     let index = session.upstream(&server, &name).await?;
     session.fe.metrics.commands_forwarded.add(1);
     let (client, up) = (&mut session.client, &mut session.upstreams[index]);
@@ -109,12 +107,6 @@ async fn append(
     let reply = transfer(client, up, request, command.tag, left).await?;
     session.client.push(&reply);
     Ok(())
-}
-
-async fn find(session: &mut Session, given: &[u8]) -> Result<(Name, Rc<str>), Failure> {
-    let name = session.internal(given)?;
-    let server = session.target(&name).await?;
-    Ok((name, server))
 }
 
 /// How the next literal is announced: where the client waits for leave, the backend is asked

@@ -60,10 +60,7 @@ pub(crate) async fn create(session: &mut Session, command: &Command<'_>) -> Resu
 
 /// DELETE mailbox.
 pub(crate) async fn delete(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
-    let mut args = command.args;
-    args.sp()?;
-    let given = args.astring()?.into_owned();
-    args.end()?;
+    let given = name_argument(command)?;
     let name = session.internal(&given)?;
     let server = session.server_of(&name).await?;
     let index = session.upstream(&server, &name).await?;
@@ -137,6 +134,15 @@ fn parent_server(session: &Session, name: &Name) -> Result<Rc<str>, Failure> {
         "CANNOT",
         "There is no parent mailbox, so no server to create it on; an admin creates it at a backend",
     ))
+}
+
+/// The mailbox's name of a command that has no other argument.
+pub(crate) fn name_argument(command: &Command<'_>) -> Result<Vec<u8>, Failure> {
+    let mut args = command.args;
+    args.sp()?;
+    let given = args.astring()?.into_owned();
+    args.end()?;
+    Ok(given)
 }
 
 /// A command with its strings encoded anew for a backend, and `rest` as the client sent it.

@@ -8,7 +8,7 @@ use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::{self, Command, List, encode};
 use ravenry_core::rt;
 
-use super::mailbox::request;
+use super::mailbox::{name_argument, request};
 use super::route::Place;
 use super::session::Session;
 use super::{is_tagged, upstreams};
@@ -119,14 +119,6 @@ pub(crate) async fn unsubscribe(
 ) -> Result<(), Failure> {
     let given = name_argument(command)?;
     at_inbox(session, command, &given).await
-}
-
-fn name_argument(command: &Command<'_>) -> Result<Vec<u8>, Failure> {
-    let mut args = command.args;
-    args.sp()?;
-    let given = args.astring()?.into_owned();
-    args.end()?;
-    Ok(given)
 }
 
 async fn at_inbox(
