@@ -98,6 +98,10 @@ pub const UPSTREAM_LOGIN_WITHIN_DEFAULT: Duration = Duration::from_secs(20);
 /// minutes before its first byte.
 pub const UPSTREAM_ANSWER_WITHIN_DEFAULT: Duration = Duration::from_secs(5 * 60);
 
+/// A command that a backend keeps going with a word now and then: while it works it sends
+/// 64 KiB in that time, or else the reply. A client that waits for longer is hardly there.
+pub const UPSTREAM_COMMAND_WITHIN_DEFAULT: Duration = Duration::from_secs(30 * 60);
+
 /// A transfer in which neither side moves: a client that went away without a word.
 pub const STALL_DEFAULT: Duration = Duration::from_secs(2 * 60);
 

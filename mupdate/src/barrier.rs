@@ -16,7 +16,7 @@ const REQUESTS_MAX: usize = 4096;
 /// Why nobody can tell whether the list is up to date. Never the same as "no such name".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BarrierError {
-    /// There is no stream, and there was none up to the deadline.
+    /// There is no stream, and there was none up to the deadline, or none is in sight.
     Unavailable {
         /// In words for a log line, without a full stop.
         why: &'static str,
@@ -84,9 +84,10 @@ impl Barrier {
     /// Waits until the list has every change that the master had made when this was called;
     /// returns a sequence of the list that has them all.
     ///
-    /// It fails when `within` has passed, not earlier, though the master be away: a stream that
-    /// comes back in time answers. Only where the follower has ended, or far too many wait, does
-    /// it fail at once. Dropping the future is fine.
+    /// It fails when `within` has passed. A stream that has just broken may come back in time, and
+    /// then answers; once the master has been away for a second and an attempt to reach it has
+    /// failed, or where waiting alone doesn't help, it fails at once. So it does where the follower
+    /// has ended, or far too many wait. Dropping the future is fine.
     pub async fn wait(&self, within: Duration) -> Result<u64, BarrierError> {
         self.published.barriers_asked.fetch_add(1, Relaxed);
         let outcome = self.ask(rt::now() + within.min(WAIT.1)).await;

@@ -82,6 +82,13 @@ impl<R> Barriers<R> {
         std::mem::swap(&mut self.flying, &mut self.queued);
     }
 
+    /// Takes out all who wait.
+    pub(crate) fn take_all(&mut self) -> Vec<R> {
+        self.earliest = None;
+        let waiters = self.flying.drain(..).chain(self.queued.drain(..));
+        waiters.map(|waiter| waiter.reply).collect()
+    }
+
     /// Takes out those whose time is over.
     pub(crate) fn expired(&mut self, now: Instant) -> Vec<R> {
         if self.earliest.is_none_or(|earliest| now < earliest) {
@@ -165,6 +172,20 @@ mod tests {
         assert_eq!(barriers.next_deadline(), Some(after(8)));
         assert_eq!(barriers.expired(after(8)), [3]);
         assert_eq!(barriers.next_deadline(), None);
+    }
+
+    #[test]
+    fn all_can_be_sent_away() {
+        let later = rt::now() + Duration::from_secs(9);
+        let mut barriers = Barriers::new(2);
+        barriers.ask(1, later).unwrap();
+        barriers.sent();
+        barriers.ask(2, later).unwrap();
+        assert_eq!(barriers.take_all(), [1, 2]);
+        assert!(!barriers.wanted());
+        assert_eq!(barriers.next_deadline(), None);
+        barriers.ask(3, later).unwrap();
+        assert_eq!(barriers.sent(), 1);
     }
 
     #[test]

@@ -34,6 +34,9 @@ const BATCH_COUNT_MAX: usize = 1000;
 const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Barriers that may wait at once, over all shards.
 const BARRIERS_MAX: usize = 65_536;
+/// How long after a stream's end barriers wait for the next one: a master that is started anew is
+/// back by then. Later, from the next attempt that fails, they fail at once.
+const HOPE: Duration = Duration::from_secs(1);
 /// Requests taken before the stream is looked at again.
 const REQUESTS_AT_ONCE_MAX: usize = 4096;
 
@@ -55,6 +58,8 @@ pub struct Follower {
     backoff: Backoff,
     /// When the present stream began.
     synced_at: Option<Instant>,
+    /// When the last one ended.
+    away_since: Instant,
     buffer: Box<[u8]>,
     /// What the last attempt failed of: told loudly once, not at every attempt.
     told: Option<AwayReason>,
@@ -102,6 +107,7 @@ pub fn follower(
         published,
         backoff: Backoff::new(config.backoff_min, config.backoff_max),
         synced_at: None,
+        away_since: rt::now(),
         buffer: vec![0; READ_BYTES_MAX].into_boxed_slice(),
         told: None,
     };
@@ -125,19 +131,29 @@ impl Follower {
                 Err(fault) => fault,
                 Ok(never) => match never {},
             };
-            self.machine.disconnected();
-            let stood = self.synced_at.take().map(|at| rt::now() - at);
-            self.backoff.after_stream(stood.unwrap_or_default());
-            self.published
-                .set_state(FollowerState::Away(fault.reason()));
-            if fault.lasts() {
-                self.backoff.be_slow();
-            }
-            let wait = self.backoff.after_failure(rt::random::u64());
+            let wait = self.broken(&fault);
             self.tell(&fault, wait);
             self.meanwhile(rt::sleep(wait)).await;
             self.published.reconnects.fetch_add(1, Relaxed);
         }
+    }
+
+    /// A connection is over, or there was none: how long until the next attempt.
+    fn broken(&mut self, fault: &Fault) -> Duration {
+        self.machine.disconnected();
+        if let Some(synced_at) = self.synced_at.take() {
+            self.away_since = rt::now();
+            self.backoff.after_stream(rt::now() - synced_at);
+        }
+        self.published
+            .set_state(FollowerState::Away(fault.reason()));
+        if fault.lasts() {
+            self.backoff.be_slow();
+        }
+        if fault.lasts() || rt::now() >= self.away_since + HOPE {
+            self.machine.give_up();
+        }
+        self.backoff.after_failure(rt::random::u64())
     }
 
     /// One connection, from connect to its end.

@@ -227,6 +227,25 @@ fn why_there_is_no_stream_is_published() {
 }
 
 #[test]
+fn nobody_waits_for_a_master_that_stays_away() {
+    on_a_shard(async {
+        let nobody = "127.31.1.11:1".parse().unwrap();
+        let site = follow(config(nobody));
+        let asked = rt::now();
+        let early = site.barrier.wait(30 * SECOND).await;
+        let waited = rt::now() - asked;
+        assert!(
+            matches!(early, Err(BarrierError::Unavailable { .. })) && waited >= SECOND / 2,
+            "{early:?} after {waited:?}: there was hope for a second"
+        );
+        let asked = rt::now();
+        site.barrier.wait(30 * SECOND).await.unwrap_err();
+        let waited = rt::now() - asked;
+        assert!(waited < 5 * SECOND, "{waited:?}: none any more");
+    });
+}
+
+#[test]
 fn barriers_that_come_together_share_a_noop() {
     on_a_shard(async {
         let (master, known) = start_master("127.31.1.7", vec![]);

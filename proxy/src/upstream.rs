@@ -6,6 +6,7 @@
 //! `wire::imap::ResponseScanner`; [`Upstream::response`] gathers one response for the frontend's
 //! own use, `imap::relay` passes responses on.
 
+use std::cell::Cell;
 use std::fmt::Display;
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,6 +30,8 @@ const OWN_TAG: &[u8] = b"RVN";
 /// The most that is gathered of one response for the frontend's own use.
 const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
 const READ_BYTES_MAX: usize = 64 * 1024;
+/// A backend that sends so much is at work, whatever it is; below it, it may be dripping.
+const WORK_BYTES: usize = 64 * 1024;
 /// Longer lines of data are passed on in pieces.
 const LINE_BYTES_MAX: usize = 16 * 1024;
 
@@ -43,6 +46,13 @@ pub(crate) struct Upstream {
     pub(crate) literals: Literals,
     pub(crate) last_used: Instant,
     answer_within: Duration,
+    command_within: Duration,
+    /// By when the command has to end, or [`WORK_BYTES`] have to come.
+    due: Instant,
+    /// What has come since `due` was set.
+    came: usize,
+    /// Nothing has failed here: false, and the connection isn't closed as if all were well.
+    sound: Cell<bool>,
     metrics: Recorder,
 }
 
@@ -85,6 +95,10 @@ impl Upstream {
             literals: Literals::Sync,
             last_used: rt::now(),
             answer_within: fe.parts.limits.upstream_answer,
+            command_within: fe.parts.limits.upstream_command,
+            due: rt::now() + fe.parts.limits.upstream_command,
+            came: 0,
+            sound: Cell::new(true),
             metrics: fe.metrics.clone(),
         };
         let offered = match &fe.parts.connector {
@@ -199,23 +213,62 @@ impl Upstream {
 
     /// Reads what has come; waits for it if need be, for at most the answer's deadline.
     pub(crate) async fn read(&mut self) -> Result<(), BackendFault> {
+        let until = self.patience();
+        if self.read_until(until).await? {
+            return Ok(());
+        }
+        Err(self.late())
+    }
+
+    /// How long to wait for the next bytes: the silence that is allowed, or less where the command
+    /// has taken too long.
+    pub(crate) fn patience(&self) -> Instant {
         let within = self.answer_within;
         #[cfg(bug_2)] // A deadline isn't armed.
         let within = within * 10_000;
-        let read = rt::timeout(
-            within,
+        (rt::now() + within).min(self.due)
+    }
+
+    /// Reads what has come; waits for it if need be. False: nothing came up to `until`.
+    pub(crate) async fn read_until(&mut self, until: Instant) -> Result<bool, BackendFault> {
+        let read = rt::timeout_at(
+            until,
             self.stream.read_into(self.input.fill(), READ_BYTES_MAX),
         );
         match read.await {
             Ok(Ok(0)) => Err(self.fault("closed the connection")),
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(count)) => {
+                self.came += count;
+                if self.came >= WORK_BYTES {
+                    self.works();
+                }
+                Ok(true)
+            }
             Ok(Err(error)) => Err(self.fault(error)),
-            Err(_elapsed) => Err(self.fault(format_args!("silent for {:?}", self.answer_within))),
+            Err(_elapsed) => Ok(false),
         }
     }
 
+    /// A command begins, or it has come a good piece further: the time that it may take begins anew.
+    pub(crate) fn works(&mut self) {
+        self.due = rt::now() + self.command_within;
+        self.came = 0;
+    }
+
+    /// The fault of a backend that [`Self::patience`] is over with.
+    pub(crate) fn late(&self) -> BackendFault {
+        if rt::now() < self.due {
+            return self.fault(format_args!("silent for {:?}", self.answer_within));
+        }
+        self.fault(format_args!(
+            "didn't end a command within {:?}",
+            self.command_within
+        ))
+    }
+
     /// Sends `bytes`, with the answer's deadline.
-    pub(crate) async fn write(&self, bytes: &[u8]) -> Result<(), BackendFault> {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), BackendFault> {
+        self.works();
         match rt::timeout(self.answer_within, self.stream.write_all(bytes)).await {
             Ok(done) => done.map_err(|error| self.fault(error)),
             Err(_elapsed) => {
@@ -307,13 +360,17 @@ impl Upstream {
     }
 
     pub(crate) fn fault(&self, why: impl Display) -> BackendFault {
+        self.sound.set(false);
         fault(&self.metrics, &self.server, why)
     }
 }
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        self.stream.close();
+        // TLS' good-bye says that all is well: what a fault cut off just ends.
+        if self.sound.get() {
+            self.stream.close();
+        }
         self.metrics.upstream_open.sub(1);
     }
 }

@@ -161,6 +161,8 @@ pub struct Limits {
     pub upstream_login: Duration,
     /// The silence of a backend that owes an answer.
     pub upstream_answer: Duration,
+    /// A command that a backend doesn't end, however often it says something.
+    pub upstream_command: Duration,
     /// A backend connection that isn't used is closed.
     pub upstream_idle: Duration,
     /// A transfer in which neither side moves is given up.
@@ -181,6 +183,7 @@ impl Default for Limits {
             connect: limits::CONNECT_WITHIN_DEFAULT,
             upstream_login: limits::UPSTREAM_LOGIN_WITHIN_DEFAULT,
             upstream_answer: limits::UPSTREAM_ANSWER_WITHIN_DEFAULT,
+            upstream_command: limits::UPSTREAM_COMMAND_WITHIN_DEFAULT,
             upstream_idle: limits::UPSTREAM_IDLE_DEFAULT,
             stall: limits::STALL_DEFAULT,
             barrier: limits::BARRIER_WITHIN_DEFAULT,

@@ -25,6 +25,9 @@ use super::{
 pub(super) const READABLE: u32 = libc::POLLIN as u32;
 /// Wait until writing takes bytes or gives an error.
 pub(super) const WRITABLE: u32 = libc::POLLOUT as u32;
+/// Wait until the peer has reset the connection, or both directions are shut. The kernel reports
+/// these with any poll.
+pub(super) const HUNG_UP: u32 = (libc::POLLERR | libc::POLLHUP) as u32;
 
 /// User data of the poll on the shard's own eventfd.
 const EVENT: u64 = u64::MAX - 1;
@@ -184,7 +187,7 @@ const CLOSE_LOOK: Duration = Duration::from_millis(100);
 /// How often it looks before it gives up. Closing the ring then cancels what is left.
 const CLOSE_LOOKS_MAX: u32 = 20;
 
-/// Waits until a descriptor is ready. One slot in the op table while it waits, and nothing else.
+/// Waits until a descriptor is ready, and gives the events. One slot in the op table while it waits, and nothing else.
 ///
 /// Borrows the socket, so the poll is cancelled before the descriptor is closed.
 pub(super) struct Readiness<'fd> {
@@ -206,7 +209,7 @@ pub(super) fn ready(socket: &Socket, events: u32) -> Readiness<'_> {
 }
 
 impl Future for Readiness<'_> {
-    type Output = io::Result<()>;
+    type Output = io::Result<u32>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let task = TaskId::of(context.waker());
@@ -221,7 +224,7 @@ impl Future for Readiness<'_> {
                 Outcome::Done(result) => {
                     self.op = None;
                     return Poll::Ready(match result {
-                        0.. => Ok(()),
+                        events @ 0.. => Ok(events.unsigned_abs()),
                         error => Err(io::Error::from_raw_os_error(-error)),
                     });
                 }

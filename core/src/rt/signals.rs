@@ -16,9 +16,11 @@ pub enum Signal {
 }
 
 /// Keeps signals for [`wait`]. To be called first of all, before any thread is started: threads
-/// inherit it. SIGPIPE is ignored: a peer that has gone is an error of the call that writes.
+/// inherit it. SIGPIPE and SIGXFSZ are ignored: a peer that has gone, and a file that may not grow
+/// (`ulimit -f`), are errors of the call that writes.
 pub fn block() {
     sys::ignore_signal(libc::SIGPIPE);
+    sys::ignore_signal(libc::SIGXFSZ);
     sys::block_signals(&HANDLED);
 }
 

@@ -13,7 +13,7 @@ use std::{
 use super::{
     Address,
     combine::allowance,
-    reactor::{READABLE, WRITABLE, ready},
+    reactor::{HUNG_UP, READABLE, WRITABLE, ready},
     shard,
     socket::Socket,
     timer::{sleep, timeout},
@@ -99,7 +99,7 @@ impl Stream {
     /// # Errors
     /// If the ring does not take the poll.
     pub async fn readable(&self) -> io::Result<()> {
-        ready(&self.socket, READABLE).await
+        ready(&self.socket, READABLE).await.map(drop)
     }
 
     /// Waits until writing takes bytes or gives an error.
@@ -107,7 +107,18 @@ impl Stream {
     /// # Errors
     /// If the ring does not take the poll.
     pub async fn writable(&self) -> io::Result<()> {
-        ready(&self.socket, WRITABLE).await
+        ready(&self.socket, WRITABLE).await.map(drop)
+    }
+
+    /// Waits until the peer has reset the connection: nothing that is written will arrive any
+    /// more. A peer that has shut its own direction alone still reads, and isn't gone; whether it
+    /// goes later is then only found by writing.
+    pub async fn hung_up(&self) {
+        // An io_uring poll ends when the peer shuts its direction, too, asked for or not.
+        match ready(&self.socket, HUNG_UP).await {
+            Ok(events) if events & HUNG_UP != 0 => {}
+            _ => std::future::pending().await,
+        }
     }
 
     /// Reads what is there now; zero means that the peer has closed.

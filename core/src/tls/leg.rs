@@ -147,6 +147,11 @@ impl Leg {
         Box::pin(self.news(session)).await
     }
 
+    /// As [`Stream::hung_up`].
+    pub async fn hung_up(&self) {
+        self.stream.hung_up().await;
+    }
+
     async fn news(&self, session: &RefCell<Session>) -> io::Result<()> {
         loop {
             match self.pump(session) {

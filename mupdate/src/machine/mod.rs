@@ -82,7 +82,7 @@ pub(crate) enum Step {
 pub(crate) enum Answer {
     /// The list has every change that the master made before the question; its sequence.
     UpToDate(u64),
-    /// The deadline passed.
+    /// The deadline passed, or there is nothing to wait for.
     Late,
     /// Too many wait already.
     Crowded,
@@ -143,6 +143,8 @@ pub(crate) struct Machine<R> {
     /// The list's sequence as of the last commit.
     sequence: u64,
     barriers: Barriers<R>,
+    /// No stream is in sight: who asks is told so at once.
+    given_up: bool,
     shared: u64,
     answers: Vec<(R, Answer)>,
 }
@@ -164,6 +166,7 @@ impl<R> Machine<R> {
             noop_next: now,
             sequence,
             barriers: Barriers::new(settings.barriers_max),
+            given_up: false,
             shared: 0,
             answers: Vec::new(),
             settings,
@@ -173,6 +176,7 @@ impl<R> Machine<R> {
     /// A connection is there: its banner is awaited.
     pub(crate) fn connected(&mut self, now: Instant) {
         self.disconnected();
+        self.given_up = false;
         self.await_banner(now);
     }
 
@@ -205,6 +209,16 @@ impl<R> Machine<R> {
         self.due = Due::Nothing;
         self.noop = None;
         self.barriers.broken();
+    }
+
+    /// No stream is in sight: those who wait have waited long enough, and until the next connection
+    /// nobody waits.
+    pub(crate) fn give_up(&mut self) {
+        debug_assert!(self.phase == Phase::Away);
+        self.given_up = true;
+        let waiting = self.barriers.take_all();
+        self.answers
+            .extend(waiting.into_iter().map(|reply| (reply, Answer::Late)));
     }
 
     /// Takes what was read from the master.
@@ -276,7 +290,9 @@ impl<R> Machine<R> {
 
     /// Somebody asks whether the list is up to date.
     pub(crate) fn ask(&mut self, reply: R, deadline: Instant) {
-        if let Err(reply) = self.barriers.ask(reply, deadline) {
+        if self.given_up {
+            self.answers.push((reply, Answer::Late));
+        } else if let Err(reply) = self.barriers.ask(reply, deadline) {
             self.answers.push((reply, Answer::Crowded));
         }
     }

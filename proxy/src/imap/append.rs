@@ -164,7 +164,7 @@ async fn transfer(
 /// Passes a message on: what has been read of it already, the rest from socket to socket.
 async fn message(
     client: &mut Client,
-    up: &Upstream,
+    up: &mut Upstream,
     size: u64,
     left: &mut Left,
 ) -> Result<(), Failure> {

@@ -5,13 +5,20 @@
 //! which splices where neither leg has TLS. Invariant: when a function here returns `Ok`, the
 //! client has had whole responses only; when it fails inside one, the failure is `Torn`.
 
-use ravenry_core::rt::{self, RelayError};
+use std::io;
+use std::time::Duration;
+
+use ravenry_core::rt::{self, Either, RelayError};
 use ravenry_core::tls;
 use ravenry_core::wire::imap::{Kind, ResponseEvent, ResponseLine, Status};
 
 use super::client::Client;
 use crate::failure::{BackendFault, Failure};
 use crate::upstream::{Upstream, printable};
+
+/// How long a backend is silent before a look is taken whether the client is still there: long
+/// enough that commands which are answered at once cost nothing more.
+const CLIENT_LOOK: Duration = Duration::from_secs(1);
 
 /// What ended a relay.
 #[derive(Debug)]
@@ -42,7 +49,7 @@ pub(crate) async fn relay(
         }
         // What the client is owed already doesn't wait for the backend.
         client.flush().await?;
-        read(up).await?;
+        read_for(client, up).await?;
     }
 }
 
@@ -66,6 +73,7 @@ pub(crate) async fn unsolicited(client: &mut Client, up: &mut Upstream) -> Resul
         // Readiness is only a hint.
         return Ok(());
     }
+    up.works();
     loop {
         read(up).await?;
         unsolicited_here(client, up).await?;
@@ -91,6 +99,23 @@ async fn read(up: &mut Upstream) -> Result<(), Failure> {
     up.read()
         .await
         .map_err(|fault| torn_or_lost(between, fault))
+}
+
+/// The same in a command of the client's, and no longer than there is a client.
+async fn read_for(client: &Client, up: &mut Upstream) -> Result<(), Failure> {
+    let between = up.scanner.is_between_responses();
+    let faulty = |fault| torn_or_lost(between, fault);
+    let until = up.patience();
+    let look = until.min(rt::now() + CLIENT_LOOK);
+    if up.read_until(look).await.map_err(faulty)? {
+        return Ok(());
+    }
+    match rt::select(up.read_until(until), client.stream.hung_up()).await {
+        Either::Left(Ok(true)) => Ok(()),
+        Either::Left(Ok(false)) => Err(faulty(up.late())),
+        Either::Left(Err(fault)) => Err(faulty(fault)),
+        Either::Right(()) => Err(Failure::Client(io::ErrorKind::ConnectionReset.into())),
+    }
 }
 
 fn torn_or_lost(between_responses: bool, fault: BackendFault) -> Failure {
@@ -225,5 +250,6 @@ async fn pass_literal(
         Err(RelayError::From(error)) => return Err(Failure::Torn(up.fault(error))),
         Err(RelayError::To { error, .. }) => return Err(Failure::Client(error)),
     }
+    up.works();
     Ok(0)
 }

@@ -140,6 +140,7 @@ fn limits_table(context: &mut Context<'_>, mut t: Table<'_>) -> Limits {
     duration("connect", &mut limits.connect);
     duration("upstream_login", &mut limits.upstream_login);
     duration("upstream_answer", &mut limits.upstream_answer);
+    duration("upstream_command", &mut limits.upstream_command);
     duration("upstream_idle", &mut limits.upstream_idle);
     duration("stall", &mut limits.stall);
     duration("barrier", &mut limits.barrier);

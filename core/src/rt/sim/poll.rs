@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, io, os::fd::RawFd};
 
 use super::{
-    super::reactor::{READABLE, WRITABLE},
+    super::reactor::{HUNG_UP, READABLE, WRITABLE},
     faults::Fault,
     world::{Completions, State},
 };
@@ -61,8 +61,9 @@ impl SimRing {
                 .polls
                 .waiting
                 .insert((self.number, data), (fd, events));
-            // Never while connecting: there the first poll that completes is believed.
-            if world.is_made(fd) && world.strikes(Fault::Spurious) {
+            // Never while connecting, or for a peer that has gone: there the first poll that
+            // completes is believed.
+            if events != HUNG_UP && world.is_made(fd) && world.strikes(Fault::Spurious) {
                 world.complete(self.number, data, events);
             }
             world.look(fd);
@@ -120,6 +121,7 @@ impl State {
         let ready = [
             (READABLE, socket.is_readable()),
             (WRITABLE, socket.is_writable()),
+            (HUNG_UP, socket.is_hung_up()),
         ];
         let ready = ready.into_iter().filter(|(_, is)| *is);
         let ready = ready.fold(0, |events, (event, _)| events | event);

@@ -76,6 +76,13 @@ impl Socket {
         }
     }
 
+    pub(super) fn is_hung_up(&self) -> bool {
+        match &self.kind {
+            Kind::Fresh | Kind::Listener { .. } => false,
+            Kind::End(end) => end.error.is_some() || (end.ended && end.shut),
+        }
+    }
+
     pub(super) fn is_writable(&self) -> bool {
         match &self.kind {
             Kind::Fresh | Kind::Listener { .. } => false,
