@@ -103,7 +103,7 @@ authname = "mailproxy"
 password = "proxypw"
 {upstream}
 ports = {{ imap = {backends} }}
-hosts = {{ "backend1.{domain}" = "{net}.12", "backend2.{domain}" = "{net}.13" }}
+hosts = {{ "backend1.{domain}" = "{net}.12", "backend2.{domain}" = "{backend2}" }}
 
 [mupdate.client]
 server = "{net}.11:{mupdate}"
@@ -127,7 +127,7 @@ class Frontend:
         self.config = self.directory / "ravenry.toml"
         values = dict(name=self.name, domain=DOMAIN, top=top, auth=auth, host=self.address[0], port=IMAP,
                       net=murder.net, mupdate=MUPDATE, account=account, proxy="", upstream="", master="",
-                      backends=IMAP)
+                      backends=IMAP, backend2=f"{murder.net}.13")
         self.config.write_text(CONFIG.format(**{**values, **replace}))
         for secret in (self.directory / "users", self.config):
             secret.chmod(0o600)
