@@ -10,7 +10,6 @@ import struct
 import threading
 import time
 
-from imap_client import Conversation
 from murder import poll
 
 DOWN, UP = "down", "up"  # from the backend to the frontend; from the frontend to the backend
@@ -216,6 +215,8 @@ class Beside:
             self.failure = failure
 
     def __exit__(self, kind, *_):
+        if kind is None:
+            poll("answers beside", 20, lambda: len(self.took) >= 10 or self.failure)
         self.over.set()
         self.thread.join()
         if kind is None:
@@ -236,6 +237,3 @@ def within(seconds, work, slack=4.0):
 
 def at_once(work, slack=1.0):
     return within(0, work, slack)
-
-
-__all__ = ["DOWN", "UP", "Beside", "Conversation", "Crooked", "Footprint", "FullQueue", "at_once", "reset", "within"]

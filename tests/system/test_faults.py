@@ -175,6 +175,28 @@ def test_master_stopped(world):
 
 
 @ours
+def test_nobody_waits_for_a_master_that_stays_away(world):
+    """Its restart is waited for; once it stays away, "can't tell" comes at once, and what is known works on."""
+    user = world.user("backend1")
+    frontend = world.another(account="frontend3", top='[limits]\nbarrier = "15s"\n').start()
+    session = world.client(user, frontend)
+    with world.without("mupdate"):
+        poll("the stream's end to be seen", 20, lambda: frontend.stat("mupdate_streaming") == 0)
+        session.select("nosuch").no("UNAVAILABLE")  # may wait a little for the master to come back
+        start = time.monotonic()
+        for _ in range(10):
+            session.select("nosuch").no("UNAVAILABLE")
+            session.append("INBOX.nosuch", message("x", 100_000)).no("UNAVAILABLE")
+            session.select("INBOX").ok()
+        assert time.monotonic() - start < 10, "each waits for the barrier's deadline"
+    def known():
+        answer = session.select("nosuch").no()
+        return "UNAVAILABLE" not in answer.code
+    poll("the master to be followed again", 30, known)
+    session.command("CREATE INBOX.new").ok()
+
+
+@ours
 def test_master_stopped_then_changed(world):
     """What was made and removed while our stream was down is right after it is back."""
     user = world.user("backend1")
