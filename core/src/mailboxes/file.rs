@@ -153,9 +153,18 @@ fn begin(directory: &Path, map_bytes: usize) -> Result<Open, ListError> {
 fn map(directory: &Path, map_bytes: usize) -> Result<Open, ListError> {
     let map_bytes = map_bytes.next_multiple_of(PAGE_BYTES);
     let error = |error| ListError::lmdb(error, map_bytes);
+    take_room_for_lock(directory)?;
     let env = lmdb::open(directory, map_bytes, DATABASES_MAX, READERS_MAX).map_err(error)?;
     let tables = Tables::open(&env).map_err(error)?;
     Ok((env, tables))
+}
+
+/// LMDB writes its lock file through a map, where a full disk is no error but a SIGBUS: the file
+/// gets its blocks before. Nobody else has it open, and LMDB begins it anew.
+fn take_room_for_lock(directory: &Path) -> Result<(), ListError> {
+    let path = directory.join("lock.mdb");
+    let room = vec![0; LOCK_BYTES];
+    fs::write(&path, room).map_err(|error| ListError::io("write", &path, error))
 }
 
 fn set_aside(directory: &Path) -> Result<(), ListError> {
@@ -209,5 +218,7 @@ const CLEAN: &str = "clean";
 const OPEN: &str = "open";
 /// A multiple of every page size there is.
 const PAGE_BYTES: usize = 64 * 1024;
+/// A reader takes 64 bytes, LMDB's head some hundred.
+const LOCK_BYTES: usize = (READERS_MAX as usize + 16) * 64;
 /// More than the shards and pools of a machine ever read at once.
 const READERS_MAX: u32 = 1024;
