@@ -53,9 +53,11 @@ impl fmt::Display for BarrierError {
 impl std::error::Error for BarrierError {}
 
 /// A question on its way to the follower.
-pub(crate) struct Request {
-    pub(crate) deadline: Instant,
-    pub(crate) reply: Reply,
+pub(crate) enum Request {
+    /// Is the list up to date?
+    UpToDate { deadline: Instant, reply: Reply },
+    /// To be told of every commit.
+    Watch(channel::Sender<()>),
 }
 
 /// Where the answer goes.
@@ -97,6 +99,15 @@ impl Barrier {
         outcome
     }
 
+    /// Messages that the list has changed: at least one after each commit, and one to begin with.
+    /// Commits that nobody has looked at yet share one. They end where the follower does.
+    pub fn watch(&self) -> channel::Receiver<()> {
+        let (changed, changes) = channel::channel(1);
+        // Where there is no room for the request there is no message either, and that is seen.
+        let _ = self.requests.try_send(Request::Watch(changed));
+        changes
+    }
+
     /// What the follower is doing and has done.
     pub fn status(&self) -> FollowerStatus {
         self.published.read()
@@ -104,7 +115,10 @@ impl Barrier {
 
     async fn ask(&self, deadline: Instant) -> Result<u64, BarrierError> {
         let (reply, answer) = channel::oneshot();
-        if let Err(refused) = self.requests.try_send(Request { deadline, reply }) {
+        if let Err(refused) = self
+            .requests
+            .try_send(Request::UpToDate { deadline, reply })
+        {
             return Err(match refused {
                 channel::SendError::Full(_) => BarrierError::CROWDED,
                 channel::SendError::Closed(_) => BarrierError::ENDED,

@@ -52,6 +52,8 @@ pub struct Follower {
     reader: ListReader,
     machine: Machine<Reply>,
     requests: channel::Receiver<Request>,
+    /// Who is told of commits.
+    watchers: Vec<channel::Sender<()>>,
     /// Keeps the channel of requests open when no shard has a handle.
     _handle: Barrier,
     published: Arc<Published>,
@@ -103,6 +105,7 @@ pub fn follower(
         reader,
         machine: Machine::new(settings, sequence, rt::now()),
         requests,
+        watchers: Vec::new(),
         _handle: handle.clone(),
         published,
         backoff: Backoff::new(config.backoff_min, config.backoff_max),
@@ -262,13 +265,14 @@ impl Follower {
         Ok(())
     }
 
-    fn publish_list(&self, sequence: u64) -> Result<(), Fault> {
+    fn publish_list(&mut self, sequence: u64) -> Result<(), Fault> {
         let names = self.reader.count().map_err(Fault::List)?;
         self.published.names.store(names, Relaxed);
         self.published.sequence.store(sequence, Relaxed);
         self.published
             .changes_refused
             .store(self.machine.batch().refused(), Relaxed);
+        self.watchers.retain(told);
         Ok(())
     }
 
@@ -352,9 +356,15 @@ impl Follower {
     }
 
     fn ask(&mut self, request: Option<Request>) {
-        // `None` cannot be: this follower holds a sender itself.
-        if let Some(Request { deadline, reply }) = request {
-            self.machine.ask(reply, deadline);
+        match request {
+            Some(Request::UpToDate { deadline, reply }) => self.machine.ask(reply, deadline),
+            Some(Request::Watch(watcher)) => {
+                if told(&watcher) {
+                    self.watchers.push(watcher);
+                }
+            }
+            // It cannot be: this follower holds a sender itself.
+            None => {}
         }
     }
 
@@ -381,6 +391,12 @@ impl Drop for Follower {
         self.published
             .set_state(FollowerState::Away(AwayReason::NotRunning));
     }
+}
+
+/// Tells a watcher that the list has changed. False: it has gone.
+fn told(watcher: &channel::Sender<()>) -> bool {
+    // One that hasn't looked at the last message yet needs no other.
+    !matches!(watcher.try_send(()), Err(channel::SendError::Closed(())))
 }
 
 async fn sleep_until(until: Option<Instant>) {

@@ -6,7 +6,9 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use ravenry_core::proto::imap::Capabilities;
@@ -42,9 +44,6 @@ const PASSED: [&str; 22] = [
     "WITHIN",
 ];
 
-/// How often a login looks whether the first probes are over.
-const PROBE_LOOK: Duration = Duration::from_millis(20);
-
 /// The list before login: with what a login can be done, or that TLS has to come first.
 pub(crate) fn before_login(starttls: bool, logins: bool) -> String {
     let starttls = if starttls { " STARTTLS" } else { "" };
@@ -61,6 +60,8 @@ pub(crate) fn before_login(starttls: bool, logins: bool) -> String {
 pub(crate) struct CapabilityCache {
     servers: RefCell<BTreeMap<Rc<str>, Rc<Capabilities>>>,
     asked: RefCell<BTreeSet<Rc<str>>>,
+    /// Those who wait until more servers have been asked.
+    waiting: RefCell<Vec<Waker>>,
 }
 
 impl CapabilityCache {
@@ -97,7 +98,9 @@ impl CapabilityCache {
 
     /// A server has been asked, whether it answered or not.
     pub(crate) fn asked(&self, server: &Rc<str>) {
-        self.asked.borrow_mut().insert(Rc::clone(server));
+        if self.asked.borrow_mut().insert(Rc::clone(server)) {
+            self.waiting.take().into_iter().for_each(Waker::wake);
+        }
     }
 
     /// Whether a server was ever asked.
@@ -108,10 +111,14 @@ impl CapabilityCache {
     /// Waits until all of `servers` have been asked, so that two clients aren't told different
     /// things; a backend that hangs delays the first logins by no more than `within`.
     pub(crate) async fn wait_for_probes(&self, servers: &[Rc<str>], within: Duration) {
-        let deadline = rt::now() + within;
-        while !servers.iter().all(|server| self.was_asked(server)) && rt::now() < deadline {
-            rt::sleep(PROBE_LOOK).await;
-        }
+        let all_asked = poll_fn(|context| {
+            if servers.iter().all(|server| self.was_asked(server)) {
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push(context.waker().clone());
+            Poll::Pending
+        });
+        let _ = rt::timeout(within, all_asked).await;
     }
 
     /// The list after login.

@@ -13,6 +13,7 @@ use ravenry_core::config;
 use ravenry_core::limits::{DISCARD_BYTES_MAX, LOGIN_COMMAND_BYTES_MAX};
 use ravenry_core::mailboxes::{Groups, ListReader, Namespace, UserId};
 use ravenry_core::metrics::Recorder;
+use ravenry_core::rt::channel::Receiver;
 use ravenry_core::rt::{self, Pool, Stream};
 use ravenry_core::tls::{Acceptor, Connector};
 use ravenry_core::wire::imap::CommandLimits;
@@ -155,6 +156,7 @@ impl Frontend {
     /// every ten seconds where it couldn't be asked.
     pub(crate) async fn probe_backends(self: Rc<Self>) {
         let mut again = rt::now();
+        let mut changes = self.parts.barrier.watch();
         loop {
             let servers = self.servers();
             self.capabilities.keep_only(&servers);
@@ -162,11 +164,16 @@ impl Frontend {
             if all {
                 again = rt::now() + PROBE_EVERY + rt::random::jitter(PROBE_EVERY);
             }
-            let unknown = servers.into_iter().filter(|server| {
+            let unknown = servers.iter().filter(|server| {
                 !self.capabilities.knows(server) && (all || !self.capabilities.was_asked(server))
             });
-            self.probe(unknown.collect()).await;
+            self.probe(unknown.map(Rc::clone).collect()).await;
             rt::sleep(LIST_LOOK).await;
+            if servers.iter().all(|server| self.capabilities.knows(server)) {
+                changed(&mut changes).await;
+            } else {
+                let _ = rt::timeout_at(again, changed(&mut changes)).await;
+            }
         }
     }
 
@@ -190,7 +197,15 @@ impl Frontend {
     }
 }
 
+/// Waits until the list has changed.
+async fn changed(changes: &mut Receiver<()>) {
+    if changes.recv().await.is_none() {
+        // Nobody tells: look now and then.
+        rt::sleep(PROBE_EVERY).await;
+    }
+}
+
 /// How often backends that nobody could ask are asked again.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
-/// How often the probes look whether the list names a new backend.
+/// Changes of the list that come within this time are one look for new backends.
 const LIST_LOOK: Duration = Duration::from_millis(500);
