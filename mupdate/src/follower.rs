@@ -358,13 +358,9 @@ impl Follower {
     fn ask(&mut self, request: Option<Request>) {
         match request {
             Some(Request::UpToDate { deadline, reply }) => self.machine.ask(reply, deadline),
-            Some(Request::Watch(watcher)) => {
-                if told(&watcher) {
-                    self.watchers.push(watcher);
-                }
-            }
-            // It cannot be: this follower holds a sender itself.
-            None => {}
+            Some(Request::Watch(watcher)) if told(&watcher) => self.watchers.push(watcher),
+            // None cannot be: this follower holds a sender itself.
+            Some(Request::Watch(_)) | None => {}
         }
     }
 
