@@ -223,13 +223,14 @@ impl Client {
         while let Ok(count @ 1..) = self.leg.stream.try_read(&mut rest) {
             self.leg.input.extend_from_slice(&rest[..count]);
         }
-        // What has come meanwhile counts, for instance BYE.
+        // What has come meanwhile counts: answers, and BYE.
         while let Some((response, len)) = super::client::parse(&self.leg.input) {
             self.leg.input.drain(..len);
-            if response.text.starts_with("* BYE") {
-                self.untagged(response.text.trim_end().trim_start_matches("* "), &response);
-            } else if !response.text.starts_with("* ") && !response.text.starts_with('+') {
-                self.tagged(response.text.trim_end());
+            let text = response.text.trim_end();
+            if let Some(untagged) = text.strip_prefix("* ") {
+                self.untagged(untagged, &response);
+            } else if !text.starts_with('+') {
+                self.tagged(text);
             }
         }
         // Within a response there is nothing else to do than to end.
