@@ -3,6 +3,7 @@ left behind, and others undisturbed."""
 
 import os
 import signal
+import socket
 import time
 from contextlib import contextmanager
 
@@ -173,17 +174,31 @@ def test_a_long_answer_is_no_drip(world):
 
 
 def imapds(world, node="backend2"):
+    """The processes that serve a connection. One that waits for the next is not to be killed: Cyrus' master then counts
+    it among those that are ready, and starts no other."""
     master = int((world.murder.directory / f"cyrus/nodes/{node}/master.pid").read_text())
-    names = ((pid, comm_of(pid)) for pid in descendants(master))
-    return [pid for pid, name in names if "imap" in name]
+    busy = established(world.murder.address(node)[0])
+    return [pid for pid in descendants(master) if busy & sockets(pid)]
 
 
-def comm_of(pid):
+def established(host):
+    """The inodes of the connections at a host's IMAP port."""
+    local = "%08X:%04X" % (int.from_bytes(socket.inet_aton(host), "little"), IMAP)
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table]
+    return {row[9] for row in rows if row[1] == local and row[3] == "01"}
+
+
+def sockets(pid):
+    found = set()
     try:
-        with open(f"/proc/{pid}/cmdline") as line:
-            return line.read().split("\0")[0]
+        for entry in os.listdir(f"/proc/{pid}/fd"):
+            link = os.readlink(f"/proc/{pid}/fd/{entry}")
+            if link.startswith("socket:["):
+                found.add(link[8:-1])
     except OSError:
-        return ""
+        pass
+    return found
 
 
 def kill_imapds(world):
