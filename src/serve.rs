@@ -68,7 +68,9 @@ pub(crate) fn serve(config: &Config) -> Result<(), Failed> {
     signals::block();
     let guard = log::init(config.log.format, config.log.level);
     let guard = guard.map_err(|error| Failed::Unsaid(error.to_string()))?;
-    run(config, Arc::new(guard)).map_err(|why| {
+    // It stays until the last line is in it.
+    let guard = Arc::new(guard);
+    run(config, Arc::clone(&guard)).map_err(|why| {
         tracing::error!("{why}");
         Failed::Said
     })
