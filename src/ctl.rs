@@ -9,10 +9,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::Subcommand;
 use ravenry_core::config::Config;
+use ravenry_core::rt::channel::{OneSender, oneshot};
 use ravenry_core::rt::{self, Address, Either, Listener, Stream};
 
 /// What can be asked.
@@ -20,12 +22,18 @@ use ravenry_core::rt::{self, Address, Either, Listener, Stream};
 pub(crate) enum Question {
     /// Print the counters, as Prometheus reads them
     Stats,
+    /// Read certificates, users and groups again, as SIGHUP does, and say what came of it
+    Reload,
 }
+
+/// How the main thread is asked to reload.
+type Reload = mpsc::SyncSender<OneSender<String>>;
 
 /// The longest question, and how long it may take to come.
 const QUESTION_BYTES_MAX: usize = 256;
 const QUESTION_WITHIN: Duration = Duration::from_secs(5);
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long an answer may take: a reload reads files of any size.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// Where the socket is.
 pub(crate) fn path(config: &Config) -> PathBuf {
@@ -42,7 +50,8 @@ pub(crate) fn ask(config: &Config, question: Question) -> Result<(), String> {
         )
     };
     let line = match question {
-        Question::Stats => b"stats\n",
+        Question::Stats => &b"stats\n"[..],
+        Question::Reload => b"reload\n",
     };
     let mut stream = UnixStream::connect(&path).map_err(failed)?;
     stream
@@ -51,8 +60,14 @@ pub(crate) fn ask(config: &Config, question: Question) -> Result<(), String> {
     stream.write_all(line).map_err(failed)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(failed)?;
+    if answer.is_empty() {
+        return Err("it gave no answer: it is stopping, or a shard has died".to_owned());
+    }
     crate::answer(&answer);
-    Ok(())
+    match answer.lines().any(|line| line.starts_with("error: ")) {
+        true => Err("not all of it was taken".to_owned()),
+        false => Ok(()),
+    }
 }
 
 /// Listens for questions; a task of the mupdate core. Whoever has the mailbox list open owns
@@ -68,13 +83,20 @@ pub(crate) fn listen(path: PathBuf) -> io::Result<Listener> {
     Ok(listener)
 }
 
-/// Answers questions until the core drains. `stats` renders the counters.
-pub(crate) async fn serve(listener: Listener, stats: impl Fn() -> String + 'static) {
+/// Answers questions until the core drains. `stats` renders the counters; `reload` is where the main
+/// thread is asked.
+pub(crate) async fn serve(
+    listener: Listener,
+    reload: Reload,
+    stats: impl Fn() -> String + 'static,
+) {
     let stats = Rc::new(stats);
     loop {
         match rt::select(rt::draining(), listener.accept()).await {
             Either::Left(()) => return,
-            Either::Right(Ok((stream, _))) => rt::spawn(answer(stream, Rc::clone(&stats))),
+            Either::Right(Ok((stream, _))) => {
+                rt::spawn(answer(stream, reload.clone(), Rc::clone(&stats)));
+            }
             Either::Right(Err(error)) => {
                 tracing::warn!("ctl: accept: {error}");
                 rt::sleep(Duration::from_millis(100)).await;
@@ -83,21 +105,33 @@ pub(crate) async fn serve(listener: Listener, stats: impl Fn() -> String + 'stat
     }
 }
 
-async fn answer(stream: Stream, stats: Rc<impl Fn() -> String>) {
-    let answered = rt::timeout(QUESTION_WITHIN, async {
+async fn answer(stream: Stream, reload: Reload, stats: Rc<impl Fn() -> String>) {
+    let answered = rt::timeout(ANSWER_WITHIN, async {
         let mut question = Vec::new();
         while !question.ends_with(b"\n") && question.len() < QUESTION_BYTES_MAX {
-            if stream.read_into(&mut question, QUESTION_BYTES_MAX).await? == 0 {
+            let read = stream.read_into(&mut question, QUESTION_BYTES_MAX);
+            if rt::timeout(QUESTION_WITHIN, read).await?? == 0 {
                 break;
             }
         }
         let text = match question.trim_ascii() {
             b"stats" => stats(),
-            _ => "unknown question; known: stats\n".to_owned(),
+            b"reload" => reloaded(&reload).await,
+            _ => "error: unknown question; known: stats, reload\n".to_owned(),
         };
         stream.write_all(text.as_bytes()).await
     });
     if let Ok(Err(error)) = answered.await {
         tracing::debug!("ctl: {error}");
     }
+}
+
+/// Has the main thread read its files again, and waits for the outcome.
+async fn reloaded(reload: &Reload) -> String {
+    let (answer, outcome) = oneshot();
+    if reload.try_send(answer).is_err() {
+        return "error: too many reloads are under way, or the server is stopping\n".to_owned();
+    }
+    let lost = |_closed| "error: the server is stopping\n".to_owned();
+    outcome.await.unwrap_or_else(lost)
 }

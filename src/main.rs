@@ -1,16 +1,20 @@
 //! The composition root: command line, configuration, start the roles.
 
 mod ctl;
+mod notify;
 mod password;
 mod plan;
+mod reload;
 mod serve;
 mod stats;
+mod stop;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use ravenry_core::config::{self, Config};
+use serve::Failed;
 
 /// An IMAP aggregator: one server to its clients, many backends behind it.
 #[derive(Parser)]
@@ -58,7 +62,11 @@ impl At {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Serve(at) => at.load().and_then(|config| serve::serve(&config)),
+        Command::Serve(at) => match at.load().map(|config| serve::serve(&config)) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Failed::Said)) => return ExitCode::FAILURE,
+            Ok(Err(Failed::Unsaid(why))) | Err(why) => Err(why),
+        },
         Command::Check(at) => at.load().and_then(|config| serve::check(&config)),
         Command::Ctl { at, question } => at.load().and_then(|config| ctl::ask(&config, question)),
         Command::HashPassword => password::hash(),

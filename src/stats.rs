@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use ravenry_core::admission::Admission;
 use ravenry_core::log::LogGuard;
 use ravenry_core::metrics::{self, Kind, Registry, Sample};
 use ravenry_core::rt::{self, ShardStats};
@@ -13,14 +14,16 @@ pub(crate) struct Stats {
     registry: Registry,
     shards: Arc<OnceLock<Vec<&'static ShardStats>>>,
     log: Arc<LogGuard>,
+    admission: Admission,
 }
 
 impl Stats {
-    pub(crate) fn new(registry: Registry, log: Arc<LogGuard>) -> Self {
+    pub(crate) fn new(registry: Registry, log: Arc<LogGuard>, admission: Admission) -> Self {
         Self {
             registry,
             shards: Arc::default(),
             log,
+            admission,
         }
     }
 
@@ -39,6 +42,12 @@ impl Stats {
         let shards = self.shards.get().map_or(&[][..], Vec::as_slice);
         let mut others = metrics::runtime(shards);
         others.extend(follower(&barrier.status()));
+        others.push(Sample {
+            name: "connections_open",
+            help: "Client connections open now, those in a TLS handshake too.",
+            kind: Kind::Gauge,
+            value: self.admission.open(),
+        });
         others.push(Sample {
             name: "log_lines_dropped_total",
             help: "Lines of the log that were dropped because nobody took them.",

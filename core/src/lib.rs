@@ -4,8 +4,10 @@
 //! core stands on them; the roles (`ravenry-mupdate`, `ravenry-proxy`) stand on core.
 //! `wire` and `proto` are pure: bytes in, values out, no socket and no clock.
 
+pub mod admission;
 pub mod auth;
 pub mod config;
+pub mod current;
 pub mod limits;
 mod lmdb;
 pub mod log;

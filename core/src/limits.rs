@@ -74,6 +74,16 @@ pub const HASH_THREADS_MAX: usize = 16;
 /// seconds on two threads; one more is told `NO [UNAVAILABLE]`.
 pub const HASH_QUEUE_MAX: usize = 1024;
 
+/// Threads that do the cryptography of TLS handshakes, at most; one a CPU where those are fewer.
+pub const HANDSHAKE_THREADS_MAX: usize = 16;
+
+/// Handshakes that may wait for such a thread. At 1 ms each (RSA 2048) the last of them waits four
+/// seconds on one thread; one more is closed.
+pub const HANDSHAKE_QUEUE_MAX: usize = 4096;
+
+/// Addresses whose failed logins are remembered, about: 8 bytes each.
+pub const FAILURE_SLOTS: usize = 16 * 1024;
+
 /// saslauthd's answer. Its back ends (PAM) delay a refusal by some seconds; LDAP may be slow.
 pub const SASLAUTHD_ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
@@ -119,6 +129,39 @@ pub const DURATION_MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The shortest any of these may be: below it, healthy peers on a busy host would fail.
 pub const DURATION_LEAST: Duration = Duration::from_millis(100);
+
+/// Connections in all: 100,000 idle sessions take some hundred MiB here and twice as many
+/// descriptors, which is what `LimitNOFILE` of the unit in tuning/ allows.
+pub const CONNECTIONS_DEFAULT: u64 = 100_000;
+
+/// The most a site may set: the tables that count them take 32 bytes each.
+pub const CONNECTIONS_MOST: u64 = 4_000_000;
+
+/// Connections from one address: an office or a carrier's NAT has hundreds of clients with some
+/// each; webmail and load balancers, with thousands, belong into `trusted`.
+pub const CONNECTIONS_PER_ADDRESS_DEFAULT: u64 = 1000;
+
+/// Connections of one user: a mail program opens five to fifteen, and people have several.
+pub const CONNECTIONS_PER_USER_DEFAULT: u64 = 100;
+
+/// Networks that limits by address don't hold for.
+pub const NETWORKS_MAX: usize = 1000;
+
+/// How long the answer to the first failed login is held back; it doubles with each one more.
+pub const LOGIN_DELAY_DEFAULT: Duration = Duration::from_secs(1);
+
+/// The longest it is held back. Five of them fit into the minute that a login has.
+pub const LOGIN_DELAY_MAX_DEFAULT: Duration = Duration::from_secs(15);
+
+/// Failed logins on one connection before it ends with BYE.
+pub const LOGIN_FAILURES_DEFAULT: u64 = 5;
+
+/// The most a site may set.
+pub const LOGIN_FAILURES_MOST: u64 = 1000;
+
+/// From SIGTERM to the end: 100,000 clients who are sent away within it come back elsewhere at some
+/// 4,000 a second.
+pub const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 
 // --- the process ---------------------------------------------------------------------------
 

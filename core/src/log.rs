@@ -1,5 +1,7 @@
 //! The log: one line an event on standard error, written off the shards.
 //!
+//! For people or for programs ([`LogFormat`]; `json`). A panic is a line as well.
+//!
 //! A shard hands its line to a queue and goes on; a thread writes. If the queue is full (nobody
 //! reads standard error) lines are dropped and counted, see [`LogGuard::dropped`]. A line is one
 //! line whatever a client sent: control characters of messages and fields are escaped.
@@ -13,6 +15,8 @@
 //! * `debug`: for whoever looks for a fault: logins that failed, each upstream connection, each
 //!   resync.
 //! * `trace`: each command and each barrier; never what is in messages, never credentials.
+
+mod json;
 
 use std::fmt;
 use std::io;
@@ -59,6 +63,11 @@ pub fn init(format: LogFormat, level: LogLevel) -> Result<LogGuard, LogError> {
     subscriber
         .try_init()
         .map_err(|_| LogError("the log was started already".to_owned()))?;
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string);
+        let text = panic.payload_as_str().unwrap_or("(no text)");
+        tracing::error!(at, "panic: {text}");
+    }));
     Ok(guard)
 }
 
@@ -78,13 +87,12 @@ fn subscriber(
         dropped: queue.error_counter(),
         _thread: thread,
     };
-    let LogFormat::Text = format;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)
         // They would be written to standard error by the shard itself, which might block.
         .log_internal_errors(false)
-        .event_format(Line { clock })
+        .event_format(Line { format, clock })
         .with_writer(queue)
         .finish();
     (subscriber, guard)
@@ -116,8 +124,9 @@ impl fmt::Display for LogError {
 
 impl std::error::Error for LogError {}
 
-/// `2026-11-23T14:50:46.123Z INFO  proxy: message key=value`
+/// `2026-11-23T14:50:46.123Z INFO  proxy: message key=value`, or the same as a JSON object.
 struct Line {
+    format: LogFormat,
     clock: fn() -> SystemTime,
 }
 
@@ -135,8 +144,13 @@ where
         let since = (self.clock)()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        write_time(&mut writer, since.as_secs(), since.subsec_millis())?;
         let metadata = event.metadata();
+        if self.format == LogFormat::Json {
+            let mut time = String::new();
+            write_time(&mut time, since.as_secs(), since.subsec_millis())?;
+            return json::write(&mut writer, &time, event);
+        }
+        write_time(&mut writer, since.as_secs(), since.subsec_millis())?;
         write!(
             writer,
             " {:5} {}: ",
@@ -260,9 +274,13 @@ mod tests {
     }
 
     fn written(events: impl FnOnce()) -> Vec<String> {
+        written_as(LogFormat::Text, events)
+    }
+
+    pub(super) fn written_as(format: LogFormat, events: impl FnOnce()) -> Vec<String> {
         let (sender, lines) = mpsc::channel();
         let info = filter("info").unwrap();
-        let (subscriber, guard) = subscriber(LogFormat::Text, info, Lines(sender), clock);
+        let (subscriber, guard) = subscriber(format, info, Lines(sender), clock);
         tracing::subscriber::with_default(subscriber, events);
         assert_eq!(guard.dropped(), 0);
         drop(guard);

@@ -165,11 +165,16 @@ macro_rules! counters {
 counters! {
     sessions_open, Gauge, "sessions_open", "Client sessions open now.";
     sessions, Counter, "sessions_total", "Client sessions accepted.";
+    connections, Counter, "connections_total", "Client connections accepted, before any handshake.";
+    refused_total, Counter, "connections_refused_total{limit=\"total\"}", "Client connections refused, by the limit.";
+    refused_address, Counter, "connections_refused_total{limit=\"address\"}", "Client connections refused, by the limit.";
     tls_handshakes, Counter, "tls_handshakes_total{result=\"ok\"}", "TLS handshakes with clients, by their result.";
     tls_handshakes_failed, Counter, "tls_handshakes_total{result=\"failed\"}", "TLS handshakes with clients, by their result.";
     logins_ok, Counter, "logins_total{result=\"ok\"}", "Logins, by their result.";
     logins_denied, Counter, "logins_total{result=\"denied\"}", "Logins, by their result.";
     logins_unavailable, Counter, "logins_total{result=\"unavailable\"}", "Logins, by their result.";
+    logins_limited, Counter, "logins_total{result=\"limit\"}", "Logins, by their result.";
+    login_delay_ms, Counter, "login_delay_milliseconds_total", "How long answers to failed logins were held back, in all.";
     commands_session, Counter, "commands_total{class=\"session\"}", "Commands, by their class.";
     commands_login, Counter, "commands_total{class=\"login\"}", "Commands, by their class.";
     commands_select, Counter, "commands_total{class=\"select\"}", "Commands, by their class.";

@@ -44,6 +44,8 @@ pub(crate) enum End {
     NoTls,
     /// No login in time.
     LoginTimeout,
+    /// Too many logins failed.
+    BadLogins,
     /// No command in time.
     Autologout,
     /// The client doesn't speak IMAP.

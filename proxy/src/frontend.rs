@@ -8,18 +8,22 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ravenry_core::admission::{Admission, Refused};
 use ravenry_core::auth::Authenticator;
 use ravenry_core::config;
+use ravenry_core::current::Reader;
 use ravenry_core::limits::{DISCARD_BYTES_MAX, LOGIN_COMMAND_BYTES_MAX};
 use ravenry_core::mailboxes::{Groups, ListReader, Namespace, UserId};
 use ravenry_core::metrics::Recorder;
 use ravenry_core::rt::channel::Receiver;
-use ravenry_core::rt::{self, Pool, Stream};
+use ravenry_core::rt::{self, Address, Pool, Stream};
 use ravenry_core::tls::{Acceptor, Connector};
 use ravenry_core::wire::imap::CommandLimits;
 use ravenry_mupdate::Barrier;
 
 use crate::capability::CapabilityCache;
+use crate::departures::Departures;
+use crate::throttle::Throttle;
 use crate::upstream::Upstream;
 
 /// What a frontend's shards are made from; each gets a clone.
@@ -31,8 +35,8 @@ pub struct Parts {
     pub admins: Vec<String>,
     /// How clients see mailbox names.
     pub namespace: Namespace,
-    /// The groups of ACLs.
-    pub groups: Arc<Groups>,
+    /// The groups of ACLs, as they are when a user logs in.
+    pub groups: Reader<Arc<Groups>>,
     /// TLS for clients, where there is a certificate.
     pub acceptor: Option<Acceptor>,
     /// Whether logins are taken without TLS.
@@ -43,6 +47,8 @@ pub struct Parts {
     pub connector: Option<Connector>,
     /// Deadlines and sizes.
     pub limits: config::Limits,
+    /// Who may have one more connection.
+    pub admission: Admission,
     /// The mailbox list: to read, never to write.
     pub list: ListReader,
     /// "Am I up to date?"
@@ -58,20 +64,33 @@ pub(crate) struct Frontend {
     pub(crate) parts: Parts,
     pub(crate) metrics: Recorder,
     pub(crate) capabilities: CapabilityCache,
+    pub(crate) departures: Departures,
+    /// Accepts that failed.
+    pub(crate) accept_failed: Throttle,
+    refused_total: Throttle,
+    refused_address: Throttle,
+    refused_user: Throttle,
     servers: RefCell<BTreeSet<Rc<str>>>,
     shard: usize,
     sessions: Cell<u64>,
+    sessions_open: Cell<u32>,
 }
 
 impl Frontend {
     pub(crate) fn new(parts: Parts, shard: usize, metrics: Recorder) -> Self {
         Self {
+            departures: Departures::new(parts.limits.drain),
             parts,
             metrics,
             capabilities: CapabilityCache::default(),
+            accept_failed: Throttle::default(),
+            refused_total: Throttle::default(),
+            refused_address: Throttle::default(),
+            refused_user: Throttle::default(),
             servers: RefCell::default(),
             shard,
             sessions: Cell::new(0),
+            sessions_open: Cell::new(0),
         }
     }
 
@@ -132,13 +151,34 @@ impl Frontend {
     pub(crate) fn session_begins(&self) {
         self.metrics.sessions.add(1);
         self.metrics.sessions_open.add(1);
+        self.sessions_open.set(self.sessions_open.get() + 1);
     }
 
     /// Counts a session that has ended.
     pub(crate) fn session_over(&self, bytes_in: u64, bytes_out: u64) {
         self.metrics.sessions_open.sub(1);
+        self.sessions_open.set(self.sessions_open.get() - 1);
         self.metrics.client_bytes_in.add(bytes_in);
         self.metrics.client_bytes_out.add(bytes_out);
+    }
+
+    /// Sessions that are open on this shard.
+    pub(crate) fn open(&self) -> u32 {
+        self.sessions_open.get()
+    }
+
+    /// Counts a refusal, and logs it now and then; `who` is the address, or the user.
+    pub(crate) fn refused(&self, refused: Refused, who: &str, peer: &Address) {
+        let (counter, throttle) = match refused {
+            Refused::Total => (&self.metrics.refused_total, &self.refused_total),
+            Refused::Address => (&self.metrics.refused_address, &self.refused_address),
+            Refused::User => (&self.metrics.logins_limited, &self.refused_user),
+        };
+        counter.add(1);
+        if let Some(count) = throttle.count() {
+            let limit = refused.name();
+            tracing::warn!(limit, client = %peer, user = who, count, "too many connections");
+        }
     }
 
     /// The backends of the list.

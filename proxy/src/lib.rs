@@ -6,26 +6,32 @@
 //! list, and holds nothing that can't be built anew.
 
 mod capability;
+mod departures;
 mod failure;
 mod frontend;
 mod imap;
 mod incoming;
 mod referral;
+mod throttle;
 mod upstream;
 
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ravenry_core::admission::Refused;
 use ravenry_core::config::Proxy;
 use ravenry_core::metrics::Recorder;
-use ravenry_core::rt::{self, Address, Either, Listener};
+use ravenry_core::rt::{self, Address, Either, Listener, Stream};
 
 use frontend::Frontend;
 pub use frontend::Parts;
 
 /// A pause after an accept that failed (descriptors used up), so that the shard doesn't spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections accepted before those who are here already have their turn.
+const ACCEPTS_IN_A_ROW: u32 = 4;
 
 /// Serves a shard's listeners until the shard drains: starts the tasks, and returns.
 pub fn serve(parts: Parts, shard: usize, metrics: Recorder, listeners: Listeners) {
@@ -44,19 +50,48 @@ pub fn serve(parts: Parts, shard: usize, metrics: Recorder, listeners: Listeners
 
 /// `tls`: a handshake comes before all else.
 async fn accept(fe: Rc<Frontend>, listener: Listener, tls: bool) {
+    let mut in_row = 0;
     loop {
         match rt::select(rt::draining(), listener.accept()).await {
             Either::Left(()) => return,
             Either::Right(Ok((stream, peer))) => {
-                rt::spawn(imap::serve(Rc::clone(&fe), stream, peer, tls))
+                fe.metrics.connections.add(1);
+                match fe.parts.admission.connection(&peer) {
+                    Ok(place) => rt::spawn(imap::serve(Rc::clone(&fe), stream, peer, tls, place)),
+                    Err(refused) => turn_away(&fe, &stream, &peer, tls, refused),
+                }
             }
-            Either::Right(Err(error)) => pause(&error).await,
+            Either::Right(Err(error)) => pause(&fe, &error).await,
+        }
+        in_row += 1;
+        if in_row == ACCEPTS_IN_A_ROW {
+            in_row = 0;
+            rt::yield_now().await;
         }
     }
 }
 
-async fn pause(error: &io::Error) {
-    tracing::warn!("accept: {error}");
+/// Past a limit: a word of why where it costs nothing. Where TLS comes first there is none: the
+/// handshake would cost what the limit is to save.
+fn turn_away(fe: &Frontend, stream: &Stream, peer: &Address, tls: bool, refused: Refused) {
+    fe.refused(refused, "-", peer);
+    if tls {
+        return;
+    }
+    let bye: &[u8] = match refused {
+        Refused::Address => b"* BYE [LIMIT] Too many connections from your address\r\n",
+        Refused::Total | Refused::User => {
+            b"* BYE [LIMIT] Too many connections, try again later\r\n"
+        }
+    };
+    // A line fits into the buffer of a connection that is new; whether it arrives changes nothing.
+    let _ = stream.try_write(bye);
+}
+
+async fn pause(fe: &Frontend, error: &io::Error) {
+    if let Some(count) = fe.accept_failed.count() {
+        tracing::warn!(count, "accept: {error}");
+    }
     rt::sleep(ACCEPT_PAUSE).await;
 }
 

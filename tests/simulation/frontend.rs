@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use ravenry_core::auth::Authenticator;
+use ravenry_core::admission::Admission;
+use ravenry_core::auth::{Authenticator, Users};
 use ravenry_core::config::{self, Endpoint, HostAddress, Limits};
+use ravenry_core::current;
 use ravenry_core::mailboxes::{ListFile, Namespace};
 use ravenry_core::metrics::Registry;
 use ravenry_core::proto::sasl::Secret;
@@ -78,12 +80,13 @@ impl Frontend {
                 separator: b'.',
                 alt: false,
             },
-            groups: std::sync::Arc::default(),
+            groups: current::Writer::new(std::sync::Arc::default()).reader(),
             acceptor: None,
             allow_plaintext: true,
             upstream: upstream(backends),
             connector: None,
             limits: limits(),
+            admission: Admission::new(&limits()).unwrap(),
             list,
             barrier,
             authenticator: authenticator(directory),
@@ -217,5 +220,6 @@ fn authenticator(directory: &Path) -> Authenticator {
         passwd_file: Some(file),
         ..config::Auth::default()
     };
-    Authenticator::open(&auth, Pool::new("hash", 2, 16).unwrap()).unwrap()
+    let users = Users::open(&auth).unwrap();
+    users.authenticator(Pool::new("hash", 2, 16).unwrap())
 }

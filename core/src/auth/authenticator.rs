@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Passwd, PasswdError, saslauthd};
 use crate::config;
+use crate::current::{Reader, Writer};
 use crate::limits;
 use crate::mailboxes::UserId;
 use crate::proto::sasl::Secret;
@@ -22,38 +23,65 @@ pub enum AuthError {
     Unavailable(String),
 }
 
-/// Checks user names and passwords. Clones share the users and the pool.
+/// The users of the passwd file, if there is one, and what authenticators take from it. One in a
+/// process.
+pub struct Users {
+    file: Option<PathBuf>,
+    saslauthd: Option<PathBuf>,
+    current: Writer<Option<Arc<Passwd>>>,
+}
+
+impl Users {
+    /// Reads the passwd file, if the configuration names one. saslauthd is not asked yet: it may
+    /// start later than we do.
+    pub fn open(auth: &config::Auth) -> Result<Self, PasswdError> {
+        let passwd = auth.passwd_file.as_deref().map(Passwd::load).transpose()?;
+        Ok(Self {
+            file: auth.passwd_file.clone(),
+            saslauthd: auth.saslauthd.clone(),
+            current: Writer::new(passwd.map(Arc::new)),
+        })
+    }
+
+    /// Reads the file again, for the logins that come from now on, and says how many users it has;
+    /// `None`: there is no file. After an error the users stay as they were.
+    pub fn reload(&mut self) -> Result<Option<usize>, PasswdError> {
+        let Some(file) = &self.file else {
+            return Ok(None);
+        };
+        let passwd = Passwd::load(file)?;
+        let count = passwd.len();
+        self.current.replace(Some(Arc::new(passwd)));
+        Ok(Some(count))
+    }
+
+    /// What shards ask; hashes are computed on `pool`.
+    pub fn authenticator(&self, pool: Pool) -> Authenticator {
+        Authenticator {
+            passwd: self.current.reader(),
+            saslauthd: self.saslauthd.clone(),
+            pool,
+        }
+    }
+}
+
+/// Checks user names and passwords, by the users as they are when a login comes. Clones share the
+/// users and the pool.
 #[derive(Clone)]
 pub struct Authenticator {
-    passwd: Option<Arc<Passwd>>,
+    passwd: Reader<Option<Arc<Passwd>>>,
     saslauthd: Option<PathBuf>,
     pool: Pool,
 }
 
 impl Authenticator {
-    /// Reads the passwd file, if the configuration names one. saslauthd is not asked yet: it may
-    /// start later than we do.
-    pub fn open(auth: &config::Auth, pool: Pool) -> Result<Self, PasswdError> {
-        let passwd = auth
-            .passwd_file
-            .as_deref()
-            .map(Passwd::load)
-            .transpose()?
-            .map(Arc::new);
-        Ok(Self {
-            passwd,
-            saslauthd: auth.saslauthd.clone(),
-            pool,
-        })
-    }
-
     /// Whether this user has this password. The passwd file is asked first, saslauthd about users
     /// whom the file doesn't know.
     pub async fn verify(&self, user: &[u8], password: &Secret) -> Result<(), AuthError> {
         if UserId::parse(user).is_err() || !is_password(password) {
             return Err(AuthError::Denied);
         }
-        match (&self.passwd, &self.saslauthd) {
+        match (&self.passwd.get(), &self.saslauthd) {
             (Some(passwd), Some(socket)) if !passwd.knows(user) => {
                 saslauthd::verify(socket, user, password, ASK_WITHIN).await
             }
@@ -109,7 +137,29 @@ mod tests {
             saslauthd: saslauthd.map(PathBuf::from),
             groups_file: None,
         };
-        Authenticator::open(&auth, Pool::new("hash", 1, 4).unwrap()).unwrap()
+        let users = Users::open(&auth).unwrap();
+        users.authenticator(Pool::new("hash", 1, 4).unwrap())
+    }
+
+    #[test]
+    fn users_are_read_again() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "alice:{PLAIN}pw\n").unwrap();
+        let auth = config::Auth {
+            passwd_file: Some(file.path().to_path_buf()),
+            ..config::Auth::default()
+        };
+        let mut users = Users::open(&auth).unwrap();
+        let shard = users.authenticator(Pool::new("hash", 1, 4).unwrap());
+        std::fs::write(file.path(), "alice:{PLAIN}new\nbob:{PLAIN}pw\n").unwrap();
+        assert_eq!(verify(&shard, "bob", b"pw"), Err(AuthError::Denied));
+        assert_eq!(users.reload().unwrap(), Some(2));
+        assert_eq!(verify(&shard, "bob", b"pw"), Ok(()));
+        assert_eq!(verify(&shard, "alice", b"pw"), Err(AuthError::Denied));
+        std::fs::write(file.path(), "bob:{PLAIN}other\nalice").unwrap();
+        let why = users.reload().unwrap_err().to_string();
+        assert!(why.contains("line 2"), "{why}");
+        assert_eq!(verify(&shard, "bob", b"pw"), Ok(()), "the old ones stay");
     }
 
     fn verify(auth: &Authenticator, user: &str, password: &[u8]) -> Result<(), AuthError> {

@@ -1,6 +1,6 @@
 //! Who may log in: the passwd file, then saslauthd.
 //!
-//! [`Authenticator`] is made once and cloned to each shard. Hashing runs on a pool, never on a
+//! [`Users`] reads the file, and reads it again; [`Authenticator`] is what each shard asks. Hashing runs on a pool, never on a
 //! shard; saslauthd is spoken to over the shard's own stream. "No" and "can't tell" differ:
 //! [`AuthError::Denied`] and [`AuthError::Unavailable`].
 
@@ -9,6 +9,6 @@ mod passwd;
 mod saslauthd;
 mod scheme;
 
-pub use self::authenticator::{AuthError, Authenticator};
+pub use self::authenticator::{AuthError, Authenticator, Users};
 pub use self::passwd::{Passwd, PasswdError};
 pub use self::scheme::hash_argon2id;

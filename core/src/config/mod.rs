@@ -7,6 +7,7 @@
 
 mod endpoint;
 mod error;
+mod network;
 mod read;
 mod reader;
 mod value;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use self::endpoint::{Endpoint, HostAddress, host_and_port};
 pub use self::error::{ConfigError, Problem};
+pub use self::network::Network;
 use crate::limits;
 use crate::proto::sasl::Secret;
 use crate::rt::Address;
@@ -173,6 +175,22 @@ pub struct Limits {
     pub line_size: usize,
     /// A whole command with the literals in its arguments.
     pub command_size: usize,
+    /// Connections in all.
+    pub connections: u64,
+    /// Connections from one address; 0: as many as there are in all.
+    pub connections_per_address: u64,
+    /// Connections of one user; 0: as many as there are in all.
+    pub connections_per_user: u64,
+    /// Whose addresses are not counted: webmail, load balancers.
+    pub trusted: Vec<Network>,
+    /// How long the answer to a failed login is held back, at first.
+    pub login_delay: Duration,
+    /// … and at most.
+    pub login_delay_max: Duration,
+    /// Failed logins before a connection ends.
+    pub login_failures: u32,
+    /// From SIGTERM to the end.
+    pub drain: Duration,
 }
 
 impl Default for Limits {
@@ -189,6 +207,14 @@ impl Default for Limits {
             barrier: limits::BARRIER_WITHIN_DEFAULT,
             line_size: limits::LINE_BYTES_MAX,
             command_size: limits::COMMAND_BYTES_MAX,
+            connections: limits::CONNECTIONS_DEFAULT,
+            connections_per_address: limits::CONNECTIONS_PER_ADDRESS_DEFAULT,
+            connections_per_user: limits::CONNECTIONS_PER_USER_DEFAULT,
+            trusted: Network::loopback().into(),
+            login_delay: limits::LOGIN_DELAY_DEFAULT,
+            login_delay_max: limits::LOGIN_DELAY_MAX_DEFAULT,
+            login_failures: u32::try_from(limits::LOGIN_FAILURES_DEFAULT).unwrap_or(u32::MAX),
+            drain: limits::DRAIN_DEFAULT,
         }
     }
 }
@@ -208,6 +234,8 @@ pub enum LogFormat {
     /// For people.
     #[default]
     Text,
+    /// For programs: one object a line.
+    Json,
 }
 
 /// How important a line of the log is; [`crate::log`] says what belongs where.

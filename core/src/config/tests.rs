@@ -204,8 +204,7 @@ fn what_is_not_built_says_so_in_one_message() {
         "pop3 = [\"127.0.0.1:1110\"]\nreferrals = true\nadmin_actions = \"own\"",
         "",
         "[mupdate.server]\nrole = \"master\"\n\
-         [mupdate.server.users]\nbackend1 = \"hunter2\"\n[backend]\nimap = []\n[log]\n\
-         format = \"json\"",
+         [mupdate.server.users]\nbackend1 = \"hunter2\"\n[backend]\nimap = []",
     );
     let error = parse(&text, base()).unwrap_err();
     assert_eq!(error.problems().len(), 1, "{error}");
@@ -213,7 +212,7 @@ fn what_is_not_built_says_so_in_one_message() {
         error.problems()[0].text,
         "not built yet: virtual_domains = \"userid\", proxy.pop3, proxy.referrals = true, \
          proxy.admin_actions = \"own\", \
-         mupdate.server.role, mupdate.server.users, backend.imap, log.format = \"json\""
+         mupdate.server.role, mupdate.server.users, backend.imap"
     );
     assert_eq!(error.problems()[0].line, Some(3));
 

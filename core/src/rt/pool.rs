@@ -13,6 +13,7 @@ use super::{
     channel::{Closed, oneshot},
     shard::panic_text,
     sim::{self, JobQueue},
+    sys,
 };
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -66,6 +67,18 @@ impl Pool {
     /// # Errors
     /// If a thread can't be started.
     pub fn new(name: &str, threads: usize, queue_max: usize) -> io::Result<Self> {
+        Self::start(name, threads, queue_max, || {})
+    }
+
+    /// The same for jobs that use a CPU for long: where a shard wants it, the shard comes first.
+    ///
+    /// # Errors
+    /// If a thread can't be started.
+    pub fn background(name: &str, threads: usize, queue_max: usize) -> io::Result<Self> {
+        Self::start(name, threads, queue_max, sys::be_nice)
+    }
+
+    fn start(name: &str, threads: usize, queue_max: usize, prepare: fn()) -> io::Result<Self> {
         if sim::is_on() {
             let jobs = Jobs::Sim(JobQueue::new(queue_max + threads.max(1)));
             return Ok(Self { jobs });
@@ -75,7 +88,10 @@ impl Pool {
             let queue = queue.clone();
             thread::Builder::new()
                 .name(format!("{name}-{number}"))
-                .spawn(move || queue.into_iter().for_each(|job| job()))?;
+                .spawn(move || {
+                    prepare();
+                    queue.into_iter().for_each(|job| job());
+                })?;
         }
         let jobs = Jobs::Threads(jobs);
         Ok(Self { jobs })

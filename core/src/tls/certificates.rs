@@ -12,10 +12,11 @@ use rustls::server::{
 };
 use rustls::sign::CertifiedKey;
 
-use super::current::{Reader, Writer};
 use super::session::{End, Session};
 use super::{Clock, Leg, TlsError, pem, provider};
 use crate::config::Certificate;
+use crate::current::{Reader, Writer};
+use crate::rt::Pool;
 
 /// The only protocol spoken here (RFC 7301): a client that offers others alone is refused, so
 /// that no browser can be led to talk to a mail server.
@@ -54,11 +55,12 @@ impl Certificates {
         Ok(())
     }
 
-    /// What a shard does handshakes with.
+    /// What a shard does handshakes with: their cryptography is done on `pool`.
     #[must_use]
-    pub fn acceptor(&self) -> Acceptor {
+    pub fn acceptor(&self, pool: Pool) -> Acceptor {
         Acceptor {
             current: self.current.reader(),
+            pool,
         }
     }
 }
@@ -67,6 +69,7 @@ impl Certificates {
 #[derive(Clone)]
 pub struct Acceptor {
     current: Reader<Arc<ServerConfig>>,
+    pool: Pool,
 }
 
 impl Acceptor {
@@ -77,7 +80,8 @@ impl Acceptor {
     pub async fn accept(&self, leg: &mut Leg) -> io::Result<()> {
         let server =
             UnbufferedServerConnection::new(self.current.get()).map_err(io::Error::other)?;
-        leg.handshake(Session::new(End::Server(server))).await
+        leg.handshake(Session::new(End::Server(server)), Some(&self.pool))
+            .await
     }
 }
 

@@ -79,7 +79,7 @@ impl Connector {
             .map_err(|_| io::Error::other(format!("TLS: {name:?} is no name of a server")))?;
         let client = UnbufferedClientConnection::new(Arc::clone(&self.config), server)
             .map_err(io::Error::other)?;
-        leg.handshake(Session::new(End::Client(client))).await
+        leg.handshake(Session::new(End::Client(client)), None).await
     }
 }
 

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::io;
 
 use super::session::Session;
-use crate::rt::{self, Stream};
+use crate::rt::{self, Pool, Stream};
 
 /// Ciphertext read at once.
 const READ_BYTES_MAX: usize = 64 * 1024;
@@ -57,14 +57,24 @@ impl Leg {
     }
 
     /// Does the handshake; the caller gives it a deadline. Where it fails or is dropped, the leg
-    /// is of no more use: it doesn't go back to plaintext.
-    pub(super) async fn handshake(&mut self, session: Session) -> io::Result<()> {
+    /// is of no more use: it doesn't go back to plaintext. With a `pool` the cryptography is done
+    /// there, so that a storm of handshakes doesn't keep the shard from its sessions.
+    pub(super) async fn handshake(
+        &mut self,
+        session: Session,
+        pool: Option<&Pool>,
+    ) -> io::Result<()> {
         self.tls = Some(Box::new(RefCell::new(session)));
         let Some(session) = self.tls.as_deref() else {
             return Ok(());
         };
         loop {
-            let advanced = session.borrow_mut().advance();
+            let advanced = match pool {
+                None => session.borrow_mut().advance(),
+                // There is nothing to work on before a record is whole.
+                Some(_) if !session.borrow().has_record() => Ok(()),
+                Some(pool) => advance_on(pool, session).await?,
+            };
             let sent = self.flush(session).await; // A handshake that failed ends with an alert.
             advanced.map_err(broken)?;
             sent?;
@@ -265,6 +275,22 @@ impl Leg {
             self.stream.writable().await?;
         }
     }
+}
+
+/// Advances on a thread of the pool. Meanwhile, and where that fails, the leg has a session that
+/// can do nothing.
+async fn advance_on(
+    pool: &Pool,
+    session: &RefCell<Session>,
+) -> io::Result<Result<(), rustls::Error>> {
+    let mut lent = session.replace(Session::away());
+    let worked = pool.run(move || {
+        let advanced = lent.advance();
+        (lent, advanced)
+    });
+    let (back, advanced) = worked.await.map_err(io::Error::other)?;
+    session.replace(back);
+    Ok(advanced)
 }
 
 fn is_would_block(error: &io::Error) -> bool {

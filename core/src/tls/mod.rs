@@ -12,7 +12,6 @@
 
 mod certificates;
 mod connector;
-mod current;
 mod leg;
 mod pem;
 mod relay;

@@ -19,10 +19,15 @@ const RECORD_OVERHEAD: usize = 40;
 /// The plaintext of a record, at most.
 const RECORD_BYTES_MAX: usize = 16 * 1024;
 
+/// What an encrypted record may be longer than its plaintext (RFC 5246 section 6.2.3).
+const RECORD_EXPANSION_MAX: usize = 2048;
+
 /// Which end we are.
 pub(super) enum End {
     Server(UnbufferedServerConnection),
     Client(UnbufferedClientConnection),
+    /// None: somebody else has the session.
+    Away,
 }
 
 /// See the head of this file.
@@ -71,11 +76,28 @@ impl Session {
         }
     }
 
+    /// What stands in for a session while another thread works on it: it never gets further.
+    pub(super) fn away() -> Self {
+        let mut away = Self::new(End::Away);
+        away.failed = Some(Error::HandshakeNotComplete);
+        away
+    }
+
+    /// Whether a whole record has come, or what can't become one.
+    pub(super) fn has_record(&self) -> bool {
+        let [_, _, _, high, low, body @ ..] = self.incoming.as_slice() else {
+            return false;
+        };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        body.len() >= length || length > RECORD_BYTES_MAX + RECORD_EXPANSION_MAX
+    }
+
     /// The handshake isn't over.
     pub(super) fn is_handshaking(&self) -> bool {
         match &self.end {
             End::Server(server) => server.is_handshaking(),
             End::Client(client) => client.is_handshaking(),
+            End::Away => true,
         }
     }
 
@@ -84,6 +106,7 @@ impl Session {
         let version = match &self.end {
             End::Server(server) => server.protocol_version(),
             End::Client(client) => client.protocol_version(),
+            End::Away => None,
         };
         match version {
             Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
@@ -161,6 +184,7 @@ impl Session {
         match &self.end {
             End::Server(server) => server.wants_write(),
             End::Client(client) => client.wants_write(),
+            End::Away => false,
         }
     }
 
@@ -170,6 +194,7 @@ impl Session {
         let (discard, next) = match &mut self.end {
             End::Server(server) => act(server.process_tls_records(input), plain, outgoing, say),
             End::Client(client) => act(client.process_tls_records(input), plain, outgoing, say),
+            End::Away => (0, Err(Error::HandshakeNotComplete)),
         };
         *used += discard;
         next

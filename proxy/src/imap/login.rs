@@ -3,14 +3,16 @@
 //! The password is checked by the frontend's own `Authenticator`, off the shard. Whatever is wrong
 //! with a name or a password, the answer is the same.
 
+use ravenry_core::admission::Refused;
 use ravenry_core::auth::AuthError;
 use ravenry_core::mailboxes::{Identity, UserId};
 use ravenry_core::proto::imap::Command;
 use ravenry_core::proto::sasl::{self, Login, LoginStep, Plain, SaslError, Secret};
+use ravenry_core::rt;
 
 use super::basic;
 use super::session::Session;
-use crate::failure::Failure;
+use crate::failure::{End, Failure};
 use crate::upstream::printable;
 
 const FAILED: &str = "AUTHENTICATIONFAILED";
@@ -127,17 +129,20 @@ async fn enter(session: &mut Session, tag: &[u8], given: Plain) -> Result<(), Fa
             ));
         }
         (Err(AuthError::Denied), _) | (Ok(()), Err(_)) => {
-            session.fe.metrics.logins_denied.add(1);
-            let (client, user) = (&session.client.peer, printable(&user));
-            tracing::info!(session = %session.id, client = %client, user, "login failed");
-            return Err(Failure::coded(
-                FAILED,
-                "Login failed: authentication failure",
-            ));
+            return Err(denied(session, tag, &user).await);
         }
     };
+    let place = match session.fe.parts.admission.user(&id) {
+        Ok(place) => place,
+        Err(refused) => return Err(limited(session, &id, refused)),
+    };
+    session.user_place = Some(place);
     let admin = session.fe.is_admin(&id);
-    session.user = Some(Box::new(Identity::new(id, admin, &session.fe.parts.groups)));
+    session.user = Some(Box::new(Identity::new(
+        id,
+        admin,
+        &session.fe.parts.groups.get(),
+    )));
     session.client.set_limits(session.fe.command_limits(true));
     session.fe.metrics.logins_ok.add(1);
     let capabilities = basic::capabilities(session).await;
@@ -145,6 +150,37 @@ async fn enter(session: &mut Session, tag: &[u8], given: Plain) -> Result<(), Fa
     let reply = format!("OK [CAPABILITY {capabilities}] User logged in SESSIONID=<{id}>");
     session.client.push_tagged(tag, &reply);
     Ok(())
+}
+
+/// A login that failed: its answer is held back, longer with each one more, and after some of them the
+/// session ends. The wait doesn't look whether the client is still there: whoever hangs up to try
+/// again keeps the place that the connection has at its address.
+async fn denied(session: &mut Session, tag: &[u8], user: &[u8]) -> Failure {
+    let (fe, peer) = (&session.fe, &session.client.peer);
+    session.logins_failed += 1;
+    let delay = fe.parts.admission.login_failed(peer, session.logins_failed);
+    fe.metrics.logins_denied.add(1);
+    let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+    fe.metrics.login_delay_ms.add(delay_ms);
+    let user = printable(user);
+    tracing::info!(session = %session.id, client = %peer, user, delay_ms, "login failed");
+    rt::select(rt::draining(), rt::sleep(delay)).await;
+    let text = "Login failed: authentication failure";
+    if session.logins_failed < fe.parts.limits.login_failures {
+        return Failure::coded(FAILED, text);
+    }
+    let reply = format!("NO [{FAILED}] {text}");
+    session.client.push_tagged(tag, &reply);
+    session.bye(End::BadLogins, "Too many failed logins").await;
+    Failure::Ended(End::BadLogins)
+}
+
+/// The password is right, and the user has as many connections as may be.
+fn limited(session: &Session, id: &UserId, refused: Refused) -> Failure {
+    session
+        .fe
+        .refused(refused, id.as_str(), &session.client.peer);
+    Failure::coded("LIMIT", "This user has too many connections")
 }
 
 impl From<SaslError> for Failure {

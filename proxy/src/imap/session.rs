@@ -5,11 +5,12 @@
 //! command at a time; exactly one tagged reply to each, or BYE; after login the client's bytes
 //! reach a backend only through `forward` and `append`, framed.
 
+use std::cell::Cell;
 use std::io;
 use std::ops::Range;
 use std::rc::Rc;
-use std::time::Duration;
 
+use ravenry_core::admission::Place;
 use ravenry_core::limits;
 use ravenry_core::mailboxes::{Identity, Name};
 use ravenry_core::proto::imap;
@@ -45,14 +46,18 @@ pub(crate) struct Session {
     /// Every server this session has been connected to, for the log.
     pub(crate) backends: Vec<Rc<str>>,
     pub(crate) commands: u64,
+    /// Logins that failed.
+    pub(crate) logins_failed: u32,
+    /// The user's place for this session.
+    pub(crate) user_place: Option<Place>,
     bad_in_row: u32,
+    /// When it says good-bye, once the shard drains.
+    leaves: Cell<Option<Instant>>,
     started: Instant,
     end: End,
 }
 
 const STOPPING: &str = "[UNAVAILABLE] The server is shutting down";
-/// What a command under way may still take when the shard drains: less than the drain's grace.
-const COMMAND_GRACE: Duration = Duration::from_secs(8);
 
 /// What came from the client.
 enum Input {
@@ -69,9 +74,16 @@ enum Woken {
     Draining,
 }
 
-/// Serves one client; with `tls`, a handshake comes before all else. When the shard drains, a
-/// command that is under way has some seconds more.
-pub(crate) async fn serve(fe: Rc<Frontend>, stream: Stream, peer: Address, tls: bool) {
+/// Serves one client, whose connection has a `place`; with `tls`, a handshake comes before all else.
+/// When the shard drains, a command that is under way is carried out, if it takes no longer than
+/// the drain.
+pub(crate) async fn serve(
+    fe: Rc<Frontend>,
+    stream: Stream,
+    peer: Address,
+    tls: bool,
+    _place: Place,
+) {
     let mut leg = Leg::plain(stream);
     if tls {
         let until = rt::now() + fe.parts.limits.login;
@@ -79,10 +91,10 @@ pub(crate) async fn serve(fe: Rc<Frontend>, stream: Stream, peer: Address, tls: 
             return;
         }
     }
-    let mut session = Session::new(fe, leg, peer);
+    let mut session = Session::new(Rc::clone(&fe), leg, peer);
     let cut_off = async {
         rt::draining().await;
-        rt::sleep(COMMAND_GRACE).await;
+        rt::sleep_until(fe.departures.cut_off(fe.open())).await;
     };
     session.end = match rt::select(session.run(), cut_off).await {
         Either::Left(end) => end,
@@ -108,7 +120,10 @@ impl Session {
             remembered: Vec::new(),
             backends: Vec::new(),
             commands: 0,
+            logins_failed: 0,
+            user_place: None,
             bad_in_row: 0,
+            leaves: Cell::new(None),
             started: rt::now(),
             end: End::Aborted,
         }
@@ -148,6 +163,9 @@ impl Session {
     /// says.
     async fn next_input(&mut self) -> Result<Input, Failure> {
         let deadline = self.input_deadline();
+        if self.leaves.get().is_some_and(|at| at <= rt::now()) {
+            return Err(Failure::Ended(End::Draining));
+        }
         loop {
             if self.commands == 0 && is_foreign(self.client.pending()) {
                 return Err(Failure::Fatal("This is an IMAP server"));
@@ -278,7 +296,7 @@ impl Session {
 
     async fn readable(&self) -> Woken {
         let client = async {
-            match rt::select(rt::draining(), self.client.readable()).await {
+            match rt::select(self.departure(), self.client.readable()).await {
                 Either::Left(()) => Woken::Draining,
                 Either::Right(_) => Woken::Client,
             }
@@ -290,6 +308,18 @@ impl Session {
             Either::Left(woken) => woken,
             Either::Right(_) => Woken::Backend(index),
         }
+    }
+
+    /// Resolves when the shard drains and this session's turn has come to say good-bye.
+    async fn departure(&self) {
+        rt::draining().await;
+        let at = self.leaves.get().unwrap_or_else(|| {
+            let at = self.fe.departures.next(self.fe.open());
+            self.leaves.set(Some(at));
+            at
+        });
+        // In a box: all sessions that wait would be larger for it.
+        Box::pin(rt::sleep_until(at)).await;
     }
 
     pub(crate) async fn timed_out(&mut self) -> End {
@@ -389,7 +419,7 @@ impl Session {
     }
 
     /// Says good-bye, and why.
-    async fn bye(&mut self, end: End, text: &str) -> End {
+    pub(crate) async fn bye(&mut self, end: End, text: &str) -> End {
         self.client.push_line(&format!("* BYE {text}"));
         // Whether it arrives changes nothing any more.
         if self.client.flush().await.is_ok() {

@@ -1,21 +1,19 @@
 //! Which keys there are: from the TOML tables to [`Config`], section by section.
 
+mod limits;
 mod roles;
 mod tls;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
 
 use toml::de::DeTable;
 
 use crate::config::endpoint::is_host_name;
 use crate::config::error::Problem;
 use crate::config::reader::{Document, Table};
-use crate::config::{
-    Auth, Config, ConfigError, Limits, Log, LogFormat, LogLevel, Separator, value,
-};
-use crate::limits;
+use crate::config::{Auth, Config, ConfigError, Log, LogFormat, LogLevel, Separator, value};
+use crate::limits as bounds;
 
 /// What the sections share: where relative paths begin, and what is to be told.
 struct Context<'c> {
@@ -50,8 +48,8 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
     let state_dir = t
         .require("state_dir", value::path)
         .map(|path| context.base.join(path));
-    let shards = t.get("shards", value::integer(0..=limits::SHARDS_MAX));
-    let admins = t.list("admins", limits::CONFIG_ENTRIES_MAX, value::user);
+    let shards = t.get("shards", value::integer(0..=bounds::SHARDS_MAX));
+    let admins = t.list("admins", bounds::CONFIG_ENTRIES_MAX, value::user);
     let hierarchy_separator = t.get("hierarchy_separator", value::choice(SEPARATORS));
     let alt_namespace = t.get("alt_namespace", value::boolean);
     if t.get(
@@ -63,7 +61,7 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
     }
     let list_size = t.get(
         "list_size",
-        value::size(limits::LIST_BYTES_LEAST..=LIST_MOST),
+        value::size(bounds::LIST_BYTES_LEAST..=LIST_MOST),
     );
     let auth = t
         .table("auth")
@@ -75,7 +73,7 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
         .unwrap_or_default();
     let limits = t
         .table("limits")
-        .map(|table| limits_table(context, table))
+        .map(|table| limits::limits(context, table))
         .unwrap_or_default();
     let log = t.table("log").map(log).unwrap_or_default();
     let proxy = t
@@ -105,7 +103,7 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
         admins: admins.unwrap_or_default(),
         hierarchy_separator: hierarchy_separator.unwrap_or(Separator::Dot),
         alt_namespace: alt_namespace.unwrap_or(false),
-        list_size: list_size.unwrap_or(limits::LIST_BYTES_DEFAULT),
+        list_size: list_size.unwrap_or(bounds::LIST_BYTES_DEFAULT),
         auth,
         tls,
         limits,
@@ -130,53 +128,13 @@ fn auth(context: &mut Context<'_>, mut t: Table<'_>) -> Auth {
     auth
 }
 
-fn limits_table(context: &mut Context<'_>, mut t: Table<'_>) -> Limits {
-    let mut limits = Limits::default();
-    let mut duration = |key, into: &mut Duration| {
-        *into = t.get(key, value::duration).unwrap_or(*into);
-    };
-    duration("autologout", &mut limits.autologout);
-    duration("login", &mut limits.login);
-    duration("connect", &mut limits.connect);
-    duration("upstream_login", &mut limits.upstream_login);
-    duration("upstream_answer", &mut limits.upstream_answer);
-    duration("upstream_command", &mut limits.upstream_command);
-    duration("upstream_idle", &mut limits.upstream_idle);
-    duration("stall", &mut limits.stall);
-    duration("barrier", &mut limits.barrier);
-    let mut size = |key, into: &mut usize| {
-        let range = limits::LINE_BYTES_LEAST..=limits::COMMAND_BYTES_MOST;
-        let given = t
-            .get(key, value::size(range))
-            .and_then(|n| usize::try_from(n).ok());
-        *into = given.unwrap_or(*into);
-    };
-    size("line_size", &mut limits.line_size);
-    size("command_size", &mut limits.command_size);
-    if limits.command_size < limits.line_size {
-        t.fail("limits.command_size must not be less than limits.line_size".to_owned());
-    }
-    t.finish();
-    if limits.autologout < limits::AUTOLOGOUT_DEFAULT {
-        context.warnings.push(
-            "limits.autologout is less than the 30 minutes that RFC 9051 section 5.4 asks for: \
-             clients in IDLE will be cut off"
-                .to_owned(),
-        );
-    }
-    limits
-}
-
 fn log(mut t: Table<'_>) -> Log {
-    if t.get("format", value::choice(&[("text", false), ("json", true)])) == Some(true) {
-        t.unbuilt_value("format", "\"json\"");
-    }
-    let level = t.get("level", value::choice(LEVELS)).unwrap_or_default();
+    let log = Log {
+        format: t.get("format", value::choice(FORMATS)).unwrap_or_default(),
+        level: t.get("level", value::choice(LEVELS)).unwrap_or_default(),
+    };
     t.finish();
-    Log {
-        format: LogFormat::Text,
-        level,
-    }
+    log
 }
 
 impl Context<'_> {
@@ -207,9 +165,11 @@ fn host_name(value: &toml::de::DeValue<'_>) -> Result<String, String> {
     ))
 }
 
-const LIST_MOST: u64 = limits::LIST_BYTES_MOST;
+const LIST_MOST: u64 = bounds::LIST_BYTES_MOST;
 
 const SEPARATORS: &[(&str, Separator)] = &[(".", Separator::Dot), ("/", Separator::Slash)];
+
+const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 const LEVELS: &[(&str, LogLevel)] = &[
     ("error", LogLevel::Error),

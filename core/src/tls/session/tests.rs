@@ -85,7 +85,7 @@ fn new_keys(session: &mut Session) {
     };
     match &mut session.end {
         End::Client(client) => refresh(client.process_tls_records(&mut []).state).unwrap(),
-        End::Server(_) => panic!("a client asks here"),
+        End::Server(_) | End::Away => panic!("a client asks here"),
     }
     session.advance().unwrap();
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::authority::{authority, replace};
 use crate::config::{Certificate, TlsClient};
-use crate::rt::{self, Address, Listener, RelayError, ShardConfig, Stream};
+use crate::rt::{self, Address, Listener, Pool, RelayError, ShardConfig, Stream};
 use crate::tls::{Acceptor, Certificates, Connector, Leg, discard_exact, relay_exact};
 
 const SECONDS: Duration = Duration::from_secs(10);
@@ -28,6 +28,10 @@ async fn connection() -> (Stream, Stream) {
     let address = listener.local_address().unwrap();
     let client = Stream::connect(&address, SECONDS).await.unwrap();
     (client, listener.accept().await.unwrap().0)
+}
+
+fn pool() -> Pool {
+    Pool::background("tls", 1, 4).unwrap()
 }
 
 fn certificates(files: &[Certificate]) -> Certificates {
@@ -81,7 +85,7 @@ async fn shake_hands(
 async fn legs() -> (Leg, Leg) {
     static FILES: OnceLock<Certificate> = OnceLock::new();
     let files = FILES.get_or_init(|| authority().issue("legs", "a.test"));
-    let acceptor = certificates(std::slice::from_ref(files)).acceptor();
+    let acceptor = certificates(std::slice::from_ref(files)).acceptor(pool());
     let both = shake_hands(&acceptor, &connector(&authority().client()), "a.test").await;
     let [(client, connected), (server, accepted)] = both;
     connected.unwrap();
@@ -249,7 +253,7 @@ fn discarding_takes_no_byte_too_much() {
 #[test]
 fn a_bad_certificate_ends_the_handshake_on_both_sides() {
     run(async {
-        let acceptor = certificates(&[authority().issue("bad", "a.test")]).acceptor();
+        let acceptor = certificates(&[authority().issue("bad", "a.test")]).acceptor(pool());
         let trusting = authority().client();
         let stranger = TlsClient {
             ca: Some(authority().issue("other", "other.test").chain),
@@ -284,7 +288,7 @@ fn a_bad_certificate_ends_the_handshake_on_both_sides() {
 #[test]
 fn another_protocol_is_refused() {
     run(async {
-        let acceptor = certificates(&[authority().issue("alpn", "a.test")]).acceptor();
+        let acceptor = certificates(&[authority().issue("alpn", "a.test")]).acceptor(pool());
         let open = |name| {
             Connector::open(&authority().client(), name)
                 .unwrap()
@@ -313,7 +317,7 @@ fn the_certificate_is_the_one_asked_for() {
         one.names = vec!["imap.b.test".into()];
         let mut wild = authority().issue("sni-2", "*.c.test");
         wild.names = vec!["*.c.test".into()];
-        let acceptor = certificates(&[other, one, wild]).acceptor();
+        let acceptor = certificates(&[other, one, wild]).acceptor(pool());
         let connector = connector(&authority().client());
         for (name, good) in [
             ("imap.a.test", true),
@@ -335,7 +339,7 @@ fn new_certificates_are_for_new_handshakes() {
     run(async {
         let files = authority().issue("renewed", "old.test");
         let mut certificates = certificates(std::slice::from_ref(&files));
-        let acceptor = certificates.acceptor();
+        let acceptor = certificates.acceptor(pool());
         let connector = connector(&authority().client());
         let [(old, connected), (peer, _)] = shake_hands(&acceptor, &connector, "old.test").await;
         connected.unwrap();

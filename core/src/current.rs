@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
 /// A value, and its successor once there is one.
+#[derive(Debug)]
 struct Link<T> {
     value: T,
     next: OnceLock<Arc<Self>>,
@@ -18,28 +19,34 @@ fn link<T>(value: T) -> Arc<Link<T>> {
     })
 }
 
-/// Replaces the value.
-pub(super) struct Writer<T> {
+/// Replaces the value. There is one.
+#[derive(Debug)]
+pub struct Writer<T> {
     last: Arc<Link<T>>,
 }
 
 /// Reads it. Each thread has one of its own.
-pub(super) struct Reader<T> {
+#[derive(Debug)]
+pub struct Reader<T> {
     last: RefCell<Arc<Link<T>>>,
 }
 
 impl<T: Clone> Writer<T> {
-    pub(super) fn new(value: T) -> Self {
+    /// With a first value.
+    pub fn new(value: T) -> Self {
         Self { last: link(value) }
     }
 
-    pub(super) fn reader(&self) -> Reader<T> {
+    /// A reader, for any thread.
+    #[must_use]
+    pub fn reader(&self) -> Reader<T> {
         Reader {
             last: RefCell::new(Arc::clone(&self.last)),
         }
     }
 
-    pub(super) fn replace(&mut self, value: T) {
+    /// Replaces it: readers see the new value from their next look on.
+    pub fn replace(&mut self, value: T) {
         let new = link(value);
         // Set once: there is one writer, and it stands at the end of the chain.
         let _ = self.last.next.set(Arc::clone(&new));
@@ -49,7 +56,7 @@ impl<T: Clone> Writer<T> {
 
 impl<T: Clone> Reader<T> {
     /// The value as of now.
-    pub(super) fn get(&self) -> T {
+    pub fn get(&self) -> T {
         let mut last = self.last.borrow_mut();
         while let Some(next) = last.next.get().map(Arc::clone) {
             *last = next;
