@@ -99,8 +99,8 @@ def test_backend_lost_within_an_append(world):
 @ours
 def test_backend_hangs(world):
     """A backend that takes connections and says nothing: the deadline answers."""
-    limits = '\n[limits]\nconnect = "1s"\nupstream_login = "1s"\nupstream_answer = "2s"\n'
-    frontend = world.another(auth='passwd_file = "users"\n' + limits, account="frontend3").start()
+    limits = '[limits]\nconnect = "1s"\nupstream_login = "1s"\nupstream_answer = "2s"\n'
+    frontend = world.another(account="frontend3", top=limits).start()
     here, there = world.user("backend1"), world.user("backend2")
     old, selected = world.client(there, frontend), world.client(there, frontend)
     old.command("STATUS INBOX (MESSAGES)").ok()

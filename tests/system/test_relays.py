@@ -15,7 +15,7 @@ from test_crooked_backend import crooked, opened, undisturbed
 
 COUNT, SIZE, PIPES = 200, 1 << 20, 16
 PIPELINED = 4  # the kernel's buffers take 2.5 MiB and more for a client that doesn't read
-LIMITS = '\n[limits]\nstall = "60s"\n'
+LIMITS = '\n[limits]\nstall = "60s"\nconnections_per_user = 1000\n'
 
 
 def body(number):
