@@ -136,11 +136,12 @@ class Frontend:
         self.log = self.directory / "log"
         self.process = None
         self.idle = None
+        self.wrapper = []  # a command that it is started by
 
     def start(self, ready=True):
         starts = self.starts()
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([BINARY, "serve", "--config", self.config], cwd=self.directory,
+            self.process = subprocess.Popen([*self.wrapper, BINARY, "serve", "--config", self.config], cwd=self.directory,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         poll(f"{self.name} to listen", 20, lambda: self.greets() is not None)
         poll(f"{self.name} to be bound on all shards", 20, lambda: self.starts() > starts)
