@@ -41,10 +41,10 @@ pub fn serve(parts: Parts, shard: usize, metrics: Recorder, listeners: Listeners
         rt::select(rt::draining(), prober.probe_backends()).await;
     });
     for listener in listeners.imap {
-        rt::spawn(accept(Rc::clone(&fe), listener, false));
+        rt::spawn_behind(accept(Rc::clone(&fe), listener, false));
     }
     for listener in listeners.imaps {
-        rt::spawn(accept(Rc::clone(&fe), listener, true));
+        rt::spawn_behind(accept(Rc::clone(&fe), listener, true));
     }
 }
 
@@ -57,7 +57,9 @@ async fn accept(fe: Rc<Frontend>, listener: Listener, tls: bool) {
             Either::Right(Ok((stream, peer))) => {
                 fe.metrics.connections.add(1);
                 match fe.parts.admission.connection(&peer) {
-                    Ok(place) => rt::spawn(imap::serve(Rc::clone(&fe), stream, peer, tls, place)),
+                    Ok(place) => {
+                        rt::spawn_behind(imap::serve(Rc::clone(&fe), stream, peer, tls, place));
+                    }
                     Err(refused) => turn_away(&fe, &stream, &peer, tls, refused),
                 }
             }

@@ -88,7 +88,7 @@ class Murder:
 CONFIG = """\
 servername = "{name}.{domain}"
 state_dir = "state"
-shards = 2
+shards = {shards}
 admins = ["cyrus"]
 {top}
 [auth]
@@ -129,7 +129,7 @@ class Frontend:
             top += '\n[limits]\nlogin_delay = "100ms"\nlogin_delay_max = "100ms"\nlogin_failures = 1000\n'
         values = dict(name=self.name, domain=DOMAIN, top=top, auth=auth, host=self.address[0], port=IMAP,
                       net=murder.net, mupdate=MUPDATE, account=account, proxy="", upstream="", master="",
-                      backends=IMAP, backend2=f"{murder.net}.13")
+                      backends=IMAP, backend2=f"{murder.net}.13", shards=2)
         self.config.write_text(CONFIG.format(**{**values, **replace}))
         for secret in (self.directory / "users", self.config):
             secret.chmod(0o600)

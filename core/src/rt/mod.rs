@@ -67,7 +67,10 @@ pub use self::{
     listener::Listener,
     pool::{Pool, PoolError},
     relay::{RelayError, Relayed, count_copied, discard_exact, relay_exact},
-    start::{JoinError, ShardConfig, ShardHandle, ShardId, block_on, draining, spawn, start_shard},
+    start::{
+        JoinError, ShardConfig, ShardHandle, ShardId, block_on, come_forward, draining, spawn,
+        spawn_behind, start_shard,
+    },
     stats::{Counter, ShardStats},
     stream::Stream,
     timer::{Elapsed, Sleep, Timeout, sleep, sleep_until, timeout, timeout_at},

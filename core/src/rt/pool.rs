@@ -75,7 +75,7 @@ impl Pool {
     /// # Errors
     /// If a thread can't be started.
     pub fn background(name: &str, threads: usize, queue_max: usize) -> io::Result<Self> {
-        Self::start(name, threads, queue_max, sys::be_nice)
+        Self::start(name, threads, queue_max, sys::step_back)
     }
 
     fn start(name: &str, threads: usize, queue_max: usize, prepare: fn()) -> io::Result<Self> {

@@ -37,8 +37,6 @@ use super::{
     waker::TaskId,
 };
 
-/// Tasks polled between two looks at the ring.
-const POLLS_PER_TURN: usize = 64;
 /// What a task may do in one poll: a unit is a system call, or 16 KiB moved.
 const ALLOWANCE: u32 = 128;
 /// The scratch buffer, for system calls that need memory only while they last.
@@ -154,17 +152,22 @@ impl Shard {
     }
 
     /// Adds a task. A shard that is ending drops the future instead.
-    pub(super) fn spawn(&self, future: Boxed) {
+    pub(super) fn spawn(&self, future: Boxed, behind: bool) {
         if self.closing.get() {
             return self.drop_caught(future);
         }
-        let refused = self.tasks.borrow_mut().insert(future).err();
+        let refused = self.tasks.borrow_mut().insert(future, behind).err();
         if let Some(future) = refused {
             tracing::error!(shard = %self.id, "too many tasks: a new one is dropped");
             return self.drop_caught(future);
         }
         self.stats.tasks_started.add(1);
         self.count_tasks();
+    }
+
+    /// A task no longer stands behind the others.
+    pub(super) fn come_forward(&self, id: TaskId) {
+        self.tasks.borrow_mut().come_forward(id);
     }
 
     /// Takes from what the running task may do in this poll. False: it has done enough.
@@ -225,7 +228,7 @@ impl Shard {
     }
 
     fn poll_ready(&self, main: &mut Option<Main<'_>>) {
-        let mut ready = self.tasks.borrow().ready().min(POLLS_PER_TURN);
+        let mut ready = self.tasks.borrow().for_a_turn();
         if self.simulated && ready > 0 {
             ready = sim::pick(ready) + 1;
         }

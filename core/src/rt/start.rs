@@ -19,6 +19,7 @@ use super::{
     sim,
     stats::ShardStats,
     sys,
+    waker::TaskId,
 };
 
 /// What a shard is given.
@@ -177,7 +178,7 @@ where
         };
         let shard = entered.shard();
         let _ = report.send(Ok((shard.id, shard.stats, Arc::clone(&shard.drain))));
-        shard.spawn(Box::pin(async move { main().await }));
+        shard.spawn(Box::pin(async move { main().await }), false);
         entered.run()
     });
     let thread = thread.map_err(StartError::Thread)?;
@@ -205,7 +206,7 @@ where
 {
     let entered = Shard::make(config).map_err(StartError::ring)?;
     let shard = entered.shard();
-    shard.spawn(Box::pin(async move { main().await }));
+    shard.spawn(Box::pin(async move { main().await }), false);
     let ended = sim::Ended::default();
     let handle = ShardHandle {
         id: shard.id,
@@ -269,7 +270,27 @@ pub fn block_on<F: Future>(config: ShardConfig, future: F) -> io::Result<F::Outp
 /// If this thread isn't a shard.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     let future = Box::pin(future);
-    shard::with(|shard| shard.spawn(future));
+    shard::with(|shard| shard.spawn(future, false));
+}
+
+/// The same for a task that stands behind the others: of all of its kind the shard polls a few
+/// between two looks at the ring, however many are ready. A crowd of newcomers waits, and those who
+/// are served already don't wait for it.
+///
+/// # Panics
+/// If this thread isn't a shard.
+pub fn spawn_behind(future: impl Future<Output = ()> + 'static) {
+    let future = Box::pin(future);
+    shard::with(|shard| shard.spawn(future, true));
+}
+
+/// The calling task no longer stands behind the others.
+pub async fn come_forward() {
+    poll_fn(|context| {
+        shard::with(|shard| shard.come_forward(TaskId::of(context.waker())));
+        Poll::Ready(())
+    })
+    .await;
 }
 
 /// Resolves once the shard has been told to end.

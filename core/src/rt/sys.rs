@@ -110,13 +110,31 @@ pub(super) fn pin(cpu: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives this thread a tenth of the weight that the others of the process have (ten steps nicer), so
-/// that they preempt it when they wake. On Linux the call is for the thread alone. Being nicer is
-/// always allowed; were it not, nothing would be wrong but the order.
-pub(super) fn be_nice() {
+/// Makes this thread one that computes behind the others of the process: a tenth of their weight (ten
+/// steps nicer), it preempts nobody when it wakes (SCHED_BATCH), and whoever wakes waits for it no
+/// longer than [`BEHIND_SLICE_NS`], where the kernel would let it finish 3 ms (Linux 6.12 and later heed
+/// the slice). For the calling thread alone; stepping back is always allowed, and were it not,
+/// nothing would be wrong but the order.
+pub(super) fn step_back() {
+    let size = size_of::<libc::sched_attr>();
     // SAFETY: nice takes no pointers.
-    unsafe { libc::nice(10) };
+    let sched_nice = unsafe { libc::nice(10) };
+    let attributes = libc::sched_attr {
+        size: u32::try_from(size).expect("invariant: a small structure"),
+        sched_policy: libc::SCHED_BATCH as u32,
+        sched_flags: 0,
+        sched_nice,
+        sched_priority: 0,
+        sched_runtime: BEHIND_SLICE_NS,
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    // SAFETY: the kernel reads `size` bytes of attributes, which live until the call is over.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
 }
+
+/// The least that the kernel takes.
+const BEHIND_SLICE_NS: u64 = 100_000;
 
 /// A resource limit of this process.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,7 @@
-//! The shard's tasks: a slab of futures and the queue of those that are ready.
+//! The shard's tasks: a slab of futures and the queues of those that are ready.
+//!
+//! There are two queues: one for most tasks, and one for those that stand behind the others: the
+//! shard polls few of them a turn, so that a crowd of them keeps nobody waiting.
 //!
 //! Pure bookkeeping: nothing here polls or drops a future, because both run code that may come
 //! back to this table. [`Tasks::next`] hands the future out, the shard polls it, and
@@ -26,13 +29,16 @@ pub(super) struct Tasks {
     slots: Vec<Slot>,
     free: Vec<u32>,
     ready: VecDeque<TaskId>,
+    ready_behind: VecDeque<TaskId>,
     live: usize,
 }
 
 struct Slot {
     generation: u32,
-    /// The task is in the ready queue.
+    /// The task is in a ready queue.
     queued: bool,
+    /// It stands behind the others.
+    behind: bool,
     body: Body,
 }
 
@@ -44,6 +50,11 @@ enum Body {
     Main,
 }
 
+/// Tasks polled between two looks at the ring, at most …
+const POLLS_PER_TURN: usize = 64;
+/// … and of those that stand behind the others: with a handful a turn is over soon.
+const BEHIND_PER_TURN: usize = 1;
+
 impl Tasks {
     pub(super) fn new(shard: u16, first_generation: u32) -> Self {
         Self {
@@ -52,6 +63,7 @@ impl Tasks {
             slots: Vec::new(),
             free: Vec::new(),
             ready: VecDeque::new(),
+            ready_behind: VecDeque::new(),
             live: 0,
         }
     }
@@ -61,23 +73,34 @@ impl Tasks {
         self.live
     }
 
+    /// How many are ready, those behind the others with them.
     pub(super) fn ready(&self) -> usize {
-        self.ready.len()
+        self.ready.len() + self.ready_behind.len()
+    }
+
+    /// How many are to be polled before the ring is looked at again.
+    pub(super) fn for_a_turn(&self) -> usize {
+        self.ready.len().min(POLLS_PER_TURN) + self.ready_behind.len().min(BEHIND_PER_TURN)
     }
 
     /// Puts one of the ready tasks before the others: a simulation's choice.
     pub(super) fn bring_forward(&mut self, index: usize) {
-        if index < self.ready.len() {
+        if let Some(chosen) = index.checked_sub(self.ready.len()) {
+            self.ready.extend(self.ready_behind.remove(chosen));
+        }
+        let index = index.min(self.ready.len().saturating_sub(1));
+        if index > 0 {
             self.ready.swap(0, index);
         }
     }
 
     /// Adds a task, ready to be polled. The future comes back if the table is full.
-    pub(super) fn insert(&mut self, future: Boxed) -> Result<(), Boxed> {
+    pub(super) fn insert(&mut self, future: Boxed, behind: bool) -> Result<(), Boxed> {
         let Some(slot) = self.take_slot() else {
             return Err(future);
         };
         self.live += 1;
+        self.slots[slot as usize].behind = behind;
         self.fill(slot, Body::Idle(future));
         Ok(())
     }
@@ -102,6 +125,7 @@ impl Tasks {
         self.slots.push(Slot {
             generation,
             queued: false,
+            behind: false,
             body: Body::Free,
         });
         Some(slot)
@@ -123,7 +147,18 @@ impl Tasks {
         let Some(slot) = self.slot(id) else { return };
         if !slot.queued && !matches!(slot.body, Body::Free) {
             slot.queued = true;
-            self.ready.push_back(id);
+            let queue = match slot.behind {
+                true => &mut self.ready_behind,
+                false => &mut self.ready,
+            };
+            queue.push_back(id);
+        }
+    }
+
+    /// A task no longer stands behind the others.
+    pub(super) fn come_forward(&mut self, id: TaskId) {
+        if let Some(slot) = self.slot(id) {
+            slot.behind = false;
         }
     }
 
@@ -138,7 +173,10 @@ impl Tasks {
     /// The next ready task.
     pub(super) fn next(&mut self) -> Option<Turn> {
         loop {
-            let id = self.ready.pop_front()?;
+            let id = self
+                .ready
+                .pop_front()
+                .or_else(|| self.ready_behind.pop_front())?;
             // A word of a task that ended in the meantime finds a later generation.
             let Some(slot) = self.slot(id) else { continue };
             slot.queued = false;
@@ -209,7 +247,7 @@ mod tests {
     }
 
     fn insert(tasks: &mut Tasks) {
-        assert!(tasks.insert(Box::pin(async {})).is_ok());
+        assert!(tasks.insert(Box::pin(async {}), false).is_ok());
     }
 
     fn next(tasks: &mut Tasks) -> Option<(TaskId, Boxed)> {
@@ -239,6 +277,47 @@ mod tests {
         tasks.wake(id);
         tasks.put_back(id, future);
         assert_eq!(next(&mut tasks).unwrap().0, id);
+    }
+
+    #[test]
+    fn those_behind_are_polled_last_and_few_at_a_time() {
+        let mut tasks = table();
+        for _ in 0..100 {
+            assert!(tasks.insert(Box::pin(async {}), true).is_ok());
+        }
+        insert(&mut tasks);
+        assert_eq!(
+            (tasks.ready(), tasks.for_a_turn()),
+            (101, 1 + BEHIND_PER_TURN)
+        );
+        let slots: Vec<u32> = (0..3)
+            .map(|_| {
+                let (id, future) = next(&mut tasks).unwrap();
+                tasks.come_forward(id);
+                tasks.put_back(id, future);
+                tasks.wake(id);
+                id.slot()
+            })
+            .collect();
+        assert_eq!(
+            slots,
+            [100, 100, 100],
+            "whoever is ready again isn't behind"
+        );
+    }
+
+    #[test]
+    fn a_choice_may_fall_on_anybody() {
+        let mut tasks = table();
+        insert(&mut tasks);
+        for _ in 0..2 {
+            assert!(tasks.insert(Box::pin(async {}), true).is_ok());
+        }
+        tasks.bring_forward(2);
+        assert_eq!(next(&mut tasks).unwrap().0.slot(), 2);
+        tasks.bring_forward(0);
+        assert_eq!(next(&mut tasks).unwrap().0.slot(), 0);
+        assert_eq!(next(&mut tasks).unwrap().0.slot(), 1);
     }
 
     #[test]

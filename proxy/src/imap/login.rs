@@ -144,6 +144,8 @@ async fn enter(session: &mut Session, tag: &[u8], given: Plain) -> Result<(), Fa
         &session.fe.parts.groups.get(),
     )));
     session.client.set_limits(session.fe.command_limits(true));
+    // Until now it stood behind those who are served, with all others who came.
+    rt::come_forward().await;
     session.fe.metrics.logins_ok.add(1);
     let capabilities = basic::capabilities(session).await;
     let id = &session.id;

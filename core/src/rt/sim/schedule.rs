@@ -42,10 +42,13 @@ where
     let entered = Shard::make(&config).expect("invariant: a simulated shard needs nothing");
     let done = Rc::new(Cell::new(false));
     let (guard, main) = (Done(Rc::clone(&done)), main(World(())));
-    entered.shard().spawn(Box::pin(async move {
-        let _guard = guard;
-        main.await;
-    }));
+    entered.shard().spawn(
+        Box::pin(async move {
+            let _guard = guard;
+            main.await;
+        }),
+        false,
+    );
     let mut runners = vec![Runner {
         number: 0,
         entered,
