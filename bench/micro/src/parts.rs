@@ -118,7 +118,7 @@ pub fn lines(reader: &ListReader, query: &ListQuery) -> u64 {
     lines
 }
 
-/// An ACL of twelve entries, and somebody who is named in the last, in a group besides.
+/// An ACL of fifteen entries, and somebody whom the last two name.
 pub fn acl() -> (Acl, Identity) {
     let site = Site { names: 1000 };
     let acl = site.acl(5) + "group:staff\tlr\t-u0000007\tx\tu0000007\tlrswi\t";
