@@ -485,7 +485,7 @@ fn describe(change: &Change) -> (String, Option<String>) {
             name.to_string(),
             Some(format!("{} {acl:?}", place(location))),
         ),
-        Change::Reserved { name, location } => (
+        Change::Reserved { name, location } | Change::Moving { name, location } => (
             name.to_string(),
             Some(format!("{} reserved", place(location))),
         ),
