@@ -1,11 +1,15 @@
-//! MUPDATE: what a client of a MUPDATE server reads and sends (RFC 3656).
+//! MUPDATE (RFC 3656): what a client reads and sends; a server's side is in [`request()`] and [`reply`].
 //!
 //! A response was gathered by [`crate::wire::mupdate`]; [`response`] reads it. Strings are quoted
 //! or literals; Cyrus sends literals alone, and leaves the texts of some errors bare, which is taken.
 
+pub mod reply;
+mod request;
+
 use std::borrow::Cow;
 use std::fmt;
 
+pub use self::request::{BadRequest, Request, Unreadable, Verb, request};
 use super::imap::{Cursor, ParseError};
 use super::sasl::Secret;
 

@@ -34,7 +34,7 @@ use std::time::Duration;
 use ravenry_core::proto::mupdate::Command;
 use ravenry_core::proto::sasl::Plain;
 use ravenry_core::rt::Instant;
-use ravenry_core::wire::mupdate::ResponseFramer;
+use ravenry_core::wire::mupdate::Framer;
 
 use crate::barriers::Barriers;
 use crate::batch::{Batch, BatchLimits};
@@ -127,7 +127,7 @@ pub(crate) struct Machine<R> {
     phase: Phase,
     /// STARTTLS has been done on this connection.
     secured: bool,
-    framer: ResponseFramer,
+    framer: Framer,
     input: Vec<u8>,
     /// Bytes of `input` that are used up.
     taken: usize,
@@ -154,7 +154,7 @@ impl<R> Machine<R> {
         Self {
             phase: Phase::Away,
             secured: false,
-            framer: ResponseFramer::new(RESPONSE_BYTES_MAX),
+            framer: Framer::new(RESPONSE_BYTES_MAX),
             input: Vec::new(),
             taken: 0,
             output: Vec::new(),
@@ -201,7 +201,7 @@ impl<R> Machine<R> {
     pub(crate) fn disconnected(&mut self) {
         self.phase = Phase::Away;
         self.secured = false;
-        self.framer = ResponseFramer::new(RESPONSE_BYTES_MAX);
+        self.framer = Framer::new(RESPONSE_BYTES_MAX);
         self.input = Vec::new();
         self.taken = 0;
         self.output.clear();
