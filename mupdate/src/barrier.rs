@@ -132,3 +132,9 @@ impl Barrier {
         }
     }
 }
+
+/// Tells a watcher that the list has changed. False: it has gone.
+pub(crate) fn told(watcher: &channel::Sender<()>) -> bool {
+    // One that hasn't looked at the last message yet needs no other.
+    !matches!(watcher.try_send(()), Err(channel::SendError::Closed(())))
+}

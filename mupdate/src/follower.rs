@@ -19,7 +19,7 @@ use ravenry_core::rt::{self, Either, Instant, Pool, channel};
 use ravenry_core::tls::{Connector, Leg};
 
 use crate::backoff::Backoff;
-use crate::barrier::{self, Barrier, BarrierError, Reply, Request};
+use crate::barrier::{self, Barrier, BarrierError, Reply, Request, told};
 use crate::batch::BatchLimits;
 use crate::config::FollowerConfig;
 use crate::fault::Fault;
@@ -387,12 +387,6 @@ impl Drop for Follower {
         self.published
             .set_state(FollowerState::Away(AwayReason::NotRunning));
     }
-}
-
-/// Tells a watcher that the list has changed. False: it has gone.
-fn told(watcher: &channel::Sender<()>) -> bool {
-    // One that hasn't looked at the last message yet needs no other.
-    !matches!(watcher.try_send(()), Err(channel::SendError::Closed(())))
 }
 
 async fn sleep_until(until: Option<Instant>) {
