@@ -101,17 +101,23 @@ pub(crate) fn start(
             Ok(opened) => opened,
             Err(error) => return drop(bound.send(Err(error))),
         };
-        rt::spawn(ctl::serve(control, ask, move || stats.render(&watched)));
         let _ = bound.send(Ok(()));
+        let stats = move || stats.render(&watched);
         match keeper {
-            Keeper::Follower(follower) => follower.run().await,
+            Keeper::Follower(follower) => {
+                rt::spawn(ctl::serve(control, ask, stats, None));
+                follower.run().await;
+            }
             Keeper::Master {
                 parts,
                 writer,
                 disk,
                 local,
             } => match Server::master(*parts, writer, disk) {
-                Ok(server) => server.run(listeners, local).await,
+                Ok(server) => {
+                    rt::spawn(ctl::serve(control, ask, stats, Some(server.operator())));
+                    server.run(listeners, local).await;
+                }
                 Err(error) => tracing::error!("the MUPDATE server can't start: {error}"),
             },
         }

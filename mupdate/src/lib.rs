@@ -28,5 +28,5 @@ mod status;
 pub use barrier::{Barrier, BarrierError};
 pub use config::FollowerConfig;
 pub use follower::{Follower, follower};
-pub use server::{Counters, Local, Server, ServerParts, listen, local, own};
+pub use server::{Counters, Local, Operator, Server, ServerParts, listen, local, own};
 pub use status::{AwayReason, FollowerState, FollowerStatus};

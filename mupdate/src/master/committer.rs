@@ -165,6 +165,24 @@ impl Committer {
         Some(outcome)
     }
 
+    fn guarded(&self, order: &Order, owner: &str) {
+        self.counters.guarded.add(1);
+        let count = self.counters.guarded.value();
+        if !count.is_power_of_two() {
+            return;
+        }
+        let account = &order.account.name;
+        tracing::error!(
+            account,
+            mailbox = %order.ask.name(),
+            server = owner,
+            count,
+            "too many mailboxes of one server taken away in an hour: {} refused; if it is meant: \
+             ravenry ctl mupdate allow {account}",
+            order.ask.verb()
+        );
+    }
+
     fn tell(&self, orders: &[Order], committed: &Committed) {
         self.counters.commits.add(1);
         self.counters
@@ -178,6 +196,10 @@ impl Committer {
             let Some(order) = orders.get(conflict.order) else {
                 continue;
             };
+            if committed.answers.get(conflict.order) == Some(&Answer::Guarded) {
+                self.guarded(order, &conflict.owner);
+                continue;
+            }
             self.counters.conflicts.add(1);
             let refused = committed.answers.get(conflict.order) != Some(&Answer::Done);
             tracing::warn!(

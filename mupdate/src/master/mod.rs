@@ -5,6 +5,9 @@
 //! knows no store; another kind of store would use it as it is.
 
 mod committer;
+pub(crate) mod dump;
+mod guard;
+mod operate;
 mod rules;
 mod store;
 

@@ -66,6 +66,8 @@ pub(crate) enum Answer {
     Foreign,
     /// The account may not write.
     MayNotWrite,
+    /// Too many names were taken away.
+    Guarded,
     /// A newer master has taken over.
     Superseded,
     /// The store couldn't be written.
@@ -85,6 +87,7 @@ impl Answer {
             Self::NotThere => "mailbox doesn't exist",
             Self::Foreign => "this account is bound to another server",
             Self::MayNotWrite => "this account may not change anything",
+            Self::Guarded => "too many mailboxes taken away: the operator has to allow it",
             Self::Superseded => "another master has taken over",
             Self::NotStored => "the change could not be stored",
             Self::Crowded => "too many changes are waiting",

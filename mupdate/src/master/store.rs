@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 
-use ravenry_core::config::Conflicts;
-use ravenry_core::mailboxes::{Edit, ListError, ListWriter, Made};
+use ravenry_core::config::{self, Conflicts};
+use ravenry_core::mailboxes::{Edit, Entry, ListError, ListReader, ListWriter, Made, State};
+use ravenry_core::rt;
 
-use super::rules::{self, Account, Answer, Ask};
+use super::guard::Guard;
+use super::rules::{self, Account, Answer, Ask, Verdict};
 
 /// A command of somebody.
 #[derive(Clone, Debug)]
@@ -43,12 +45,26 @@ pub(crate) struct Conflict {
 /// The master's list.
 pub(crate) struct Store {
     writer: ListWriter,
+    pub(super) list: ListReader,
     conflicts: Conflicts,
+    pub(super) guard: Guard,
+    pub(super) limit: config::Guard,
 }
 
 impl Store {
-    pub(crate) fn new(writer: ListWriter, conflicts: Conflicts) -> Self {
-        Self { writer, conflicts }
+    pub(crate) fn new(
+        writer: ListWriter,
+        list: ListReader,
+        conflicts: Conflicts,
+        limit: config::Guard,
+    ) -> Self {
+        Self {
+            writer,
+            list,
+            conflicts,
+            guard: Guard::new(limit),
+            limit,
+        }
     }
 
     /// The list, for what isn't a command.
@@ -93,27 +109,59 @@ impl Store {
 
     fn try_commit(&mut self, orders: &[Order], to: &mut Committed) -> Result<(), ListError> {
         let conflicts = self.conflicts;
+        let now = unix_seconds();
         let mut edit = self.writer.edit()?;
         for (number, order) in orders.iter().enumerate() {
-            let answer = decide(&mut edit, order, conflicts, number, to)?;
-            to.answers.push(answer);
+            if !edit.standing().is_master() {
+                to.answers.push(Answer::Superseded);
+                continue;
+            }
+            let held = edit.lookup(order.ask.name())?;
+            let mut verdict = rules::decide(held.as_ref(), &order.account, &order.ask, conflicts);
+            if let Some(held) = &held
+                && !allowed(&mut self.guard, &edit, order, held, &verdict, now)?
+            {
+                verdict = Verdict {
+                    answer: Answer::Guarded,
+                    change: None,
+                    against: Some(held.location.server.clone()),
+                };
+            }
+            make(&mut edit, number, verdict, to)?;
+            if let (Ask::Reserve { .. }, Some(Answer::Done)) = (&order.ask, to.answers.last()) {
+                self.guard.has_reserved(&order.account.name, now);
+            }
         }
         edit.commit().map(drop)
     }
 }
 
-fn decide(
-    edit: &mut Edit<'_>,
+/// Whether the guard lets it pass, if it takes a name away.
+fn allowed(
+    guard: &mut Guard,
+    edit: &Edit<'_>,
     order: &Order,
-    conflicts: Conflicts,
-    number: usize,
-    to: &mut Committed,
-) -> Result<Answer, ListError> {
-    if !edit.standing().is_master() {
-        return Ok(Answer::Superseded);
+    held: &Entry,
+    verdict: &Verdict,
+    now: u64,
+) -> Result<bool, ListError> {
+    let deletes = matches!(order.ask, Ask::Delete { .. });
+    let takes = deletes || verdict.against.is_some();
+    let counts = held.state == State::Active && !order.ask.name().is_deleted();
+    if verdict.answer != Answer::Done || !takes || !counts {
+        return Ok(true);
     }
-    let held = edit.lookup(order.ask.name())?;
-    let verdict = rules::decide(held.as_ref(), &order.account, &order.ask, conflicts);
+    let server = &held.location.server;
+    let names = edit.count_at(server)?;
+    Ok(guard.may_take(&order.account.name, server, names, deletes, now))
+}
+
+fn make(
+    edit: &mut Edit<'_>,
+    number: usize,
+    verdict: Verdict,
+    to: &mut Committed,
+) -> Result<(), ListError> {
     if let Some(change) = &verdict.change {
         edit.apply(change)?;
     }
@@ -123,5 +171,11 @@ fn decide(
             owner,
         });
     }
-    Ok(verdict.answer)
+    to.answers.push(verdict.answer);
+    Ok(())
+}
+
+pub(super) fn unix_seconds() -> u64 {
+    let now = rt::wall_clock().duration_since(rt::SystemTime::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs())
 }

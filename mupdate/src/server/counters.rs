@@ -35,6 +35,7 @@ pub struct Counters {
     pub(crate) commits: Count,
     pub(crate) changes: Count,
     pub(crate) conflicts: Count,
+    pub(crate) guarded: Count,
     pub(crate) store_failed: Count,
     pub(crate) streams: Count,
     pub(crate) streams_open: Count,
@@ -105,6 +106,12 @@ const NAMES: &[(&str, &str, Kind, Of)] = &[
         "Commands for a name of another server.",
         Kind::Counter,
         |c| &c.conflicts,
+    ),
+    (
+        "mupdate_server_guarded_total",
+        "Commands refused because too many names were taken away.",
+        Kind::Counter,
+        |c| &c.guarded,
     ),
     (
         "mupdate_server_store_failed_total",

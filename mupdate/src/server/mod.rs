@@ -9,6 +9,7 @@ pub(crate) mod counters;
 pub(crate) mod journal;
 mod local;
 mod login;
+mod operator;
 mod peer;
 mod session;
 mod stream;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ravenry_core::admission::Admission;
-use ravenry_core::config::{Limits, MupdateServer};
+use ravenry_core::config::{self, Limits, MupdateServer};
 use ravenry_core::mailboxes::{ListError, ListReader, ListWriter, Standing};
 use ravenry_core::proto::mupdate::reply;
 use ravenry_core::proto::sasl::Secret;
@@ -29,6 +30,7 @@ use ravenry_core::tls::Acceptor;
 pub use self::counters::Counters;
 use self::journal::Journal;
 pub use self::local::{Local, local};
+pub use self::operator::Operator;
 use crate::master::{self, Account, Committer, Master, Store};
 
 /// How long to wait where descriptors or memory are short.
@@ -75,6 +77,7 @@ pub(crate) struct Shared {
     pub(crate) allow_plaintext: bool,
     pub(crate) admission: Admission,
     pub(crate) list: ListReader,
+    pub(crate) guard: config::Guard,
     pub(crate) journal: Rc<Journal>,
     pub(crate) authority: Authority,
     pub(crate) counters: Arc<Counters>,
@@ -153,7 +156,8 @@ impl Server {
     /// If the list can't be read.
     pub fn master(parts: ServerParts, writer: ListWriter, disk: Pool) -> Result<Self, ListError> {
         let journal = Rc::new(Journal::new(parts.settings.backlog, parts.list.sequence()?));
-        let store = Store::new(writer, parts.settings.conflicts);
+        let (list, settings) = (parts.list.clone(), &parts.settings);
+        let store = Store::new(writer, list, settings.conflicts, settings.guard);
         let counters = Arc::clone(&parts.counters);
         let (master, committer) = master::master(store, disk, Rc::clone(&journal), counters);
         Ok(Self {
@@ -162,6 +166,12 @@ impl Server {
             shared: Rc::new(Shared::new(parts, journal, Authority::Master(master))),
             committer,
         })
+    }
+
+    /// The operator's end.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        Operator(Rc::clone(&self.shared))
     }
 
     /// Serves until the shard drains; `local` tells the shards of this process. Returns at once where
@@ -210,6 +220,7 @@ impl Shared {
         Self {
             servername: parts.servername,
             accounts: accounts.collect(),
+            guard: parts.settings.guard,
             limits: parts.limits,
             acceptor: parts.acceptor,
             allow_plaintext: parts.allow_plaintext,

@@ -14,7 +14,7 @@ use ravenry_core::tls::Leg;
 
 use super::peer::{End, Peer};
 use super::{Authority, Shared};
-use crate::master::{Account, Answer, Ask};
+use crate::master::{Account, Answer, Ask, same};
 
 /// One client.
 pub(crate) struct Session {
@@ -23,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) account: Option<Arc<Account>>,
     pub(crate) logins_failed: u32,
     bad_in_row: u32,
+    /// The server whose names were listed, and how many FINDs since were answered with another.
+    listed: Option<(String, u64)>,
     login_by: Instant,
 }
 
@@ -43,6 +45,7 @@ pub(crate) async fn serve(shared: Rc<Shared>, stream: Stream, address: Address) 
         account: None,
         logins_failed: 0,
         bad_in_row: 0,
+        listed: None,
     };
     let end = match session.run().await {
         Err(end) => end,
@@ -214,6 +217,7 @@ impl Session {
                     name: name.as_bytes(),
                     held: Some(held),
                 };
+                self.found_at(&entry.location.server)?;
                 tell(tag, &told, self.peer.output());
                 self.answer(tag, "OK", "Search completed");
             }
@@ -223,9 +227,37 @@ impl Session {
         Ok(())
     }
 
+    /// A Cyrus backend that has listed its own names deletes its copy of each that FIND then shows at
+    /// another server: where that would be too many, it is told nothing more.
+    fn found_at(&mut self, server: &str) -> Result<(), End> {
+        let Some((listed, elsewhere)) = &mut self.listed else {
+            return Ok(());
+        };
+        if same(listed, server) {
+            return Ok(());
+        }
+        *elsewhere += 1;
+        // Where it can't be told how many it has, the least holds.
+        let names = self.shared.list.count_at(listed).unwrap_or(0);
+        if *elsewhere <= self.shared.guard.most(names) {
+            return Ok(());
+        }
+        self.shared.counters.guarded.add(1);
+        tracing::error!(
+            server = listed,
+            elsewhere,
+            "a server asks for too many mailboxes that are at others: it would delete its copies; \
+             look whether the list is right, or let it resync with its own copy as the truth \
+             (Cyrus: ctl_mboxlist -m -a)"
+        );
+        Err(End::Refused("too many mailboxes are at other servers"))
+    }
+
     /// LIST: what the locations begin with is compared byte by byte, as in Cyrus.
     async fn list(&mut self, tag: &[u8], prefix: Option<&[u8]>) -> Result<(), End> {
         let shared = Rc::clone(&self.shared);
+        let server = prefix.and_then(|prefix| prefix.strip_suffix(b"!"));
+        self.listed = server.map(|server| (String::from_utf8_lossy(server).into_owned(), 0));
         let mut after = Some(After::nothing());
         while let Some(from) = after {
             let out = self.peer.output();
