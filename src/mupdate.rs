@@ -4,13 +4,14 @@
 use std::fs;
 use std::sync::{Arc, mpsc};
 
-use ravenry_core::config::{Config, MupdateClient, MupdateServer};
-use ravenry_core::mailboxes::{ListFile, ListReader, ListWriter};
-use ravenry_core::rt::{self, Pool, ShardHandle};
+use ravenry_core::config::{Config, Endpoint, MupdateClient, MupdateRole, MupdateServer};
+use ravenry_core::mailboxes::{ListError, ListFile, ListReader, ListWriter, Made};
+use ravenry_core::rt::channel::{Receiver, channel};
+use ravenry_core::rt::{self, Listener, Pool, ShardHandle};
 use ravenry_core::tls::Connector;
 use ravenry_mupdate::{
-    AwayReason, Barrier, Counters, Follower, FollowerConfig, FollowerState, Local, Server,
-    ServerParts, follower, listen, local,
+    AwayReason, Barrier, Counters, Follower, FollowerConfig, FollowerState, Local, Operator,
+    Server, ServerParts, follower, listen, local,
 };
 
 use crate::ctl;
@@ -21,6 +22,8 @@ use crate::stats::Stats;
 
 /// Reloads that may have been asked for at once.
 const RELOADS_MAX: usize = 4;
+/// Commits of a follower that its server hasn't looked at; past it streams catch up from the list.
+const FEED_MAX: usize = 1024;
 /// Commits that may wait for the master's disk: there is one at a time.
 const COMMITS_MAX: usize = 1;
 
@@ -43,6 +46,12 @@ impl Core {
 /// What keeps the list: one of the two.
 enum Keeper {
     Follower(Box<Follower>),
+    Replica {
+        parts: Box<ServerParts>,
+        follower: Box<Follower>,
+        upstream: Endpoint,
+        feed: Receiver<Made>,
+    },
     Master {
         parts: Box<ServerParts>,
         writer: ListWriter,
@@ -57,9 +66,15 @@ pub(crate) fn check(config: &Config) -> Result<Option<String>, String> {
         connector(client)?;
     }
     Ok(match (&config.mupdate_server, &config.mupdate_client) {
-        (Some(server), _) => {
+        (Some(server), client) => {
             let listen: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
-            Some(format!("the MUPDATE master on {}", listen.join(", ")))
+            let listen = listen.join(", ");
+            Some(match (server.role, client) {
+                (MupdateRole::Replica, Some(client)) => {
+                    format!("a MUPDATE replica of {} on {listen}", client.server)
+                }
+                _ => format!("the MUPDATE master on {listen}"),
+            })
         }
         (None, Some(client)) => Some(format!("the mailbox list from {}", client.server)),
         (None, None) => None,
@@ -74,19 +89,7 @@ pub(crate) fn start(
     stats: &Stats,
 ) -> Result<Core, String> {
     let (writer, list) = open_list(config)?;
-    let (keeper, barrier) = match (&config.mupdate_server, &config.mupdate_client) {
-        (Some(server), _) => master(config, server, shared, stats, (writer, list.clone()))?,
-        (None, Some(client)) => {
-            let settings = follower_config(config, client, shared.resolver.clone())?;
-            let (follower, barrier) = follower(settings, writer, list.clone());
-            (Keeper::Follower(Box::new(follower)), barrier)
-        }
-        (None, None) => {
-            return Err(
-                "there is no mailbox list: add [mupdate.client] or [mupdate.server]".into(),
-            );
-        }
-    };
+    let (keeper, barrier) = keeper(config, shared, stats, (writer, list.clone()))?;
     let (ask, asked) = mpsc::sync_channel(RELOADS_MAX);
     let (stats, watched, socket) = (stats.clone(), barrier.clone(), ctl::path(config));
     let addresses = config
@@ -103,23 +106,9 @@ pub(crate) fn start(
         };
         let _ = bound.send(Ok(()));
         let stats = move || stats.render(&watched);
-        match keeper {
-            Keeper::Follower(follower) => {
-                rt::spawn(ctl::serve(control, ask, stats, None));
-                follower.run().await;
-            }
-            Keeper::Master {
-                parts,
-                writer,
-                disk,
-                local,
-            } => match Server::master(*parts, writer, disk) {
-                Ok(server) => {
-                    rt::spawn(ctl::serve(control, ask, stats, Some(server.operator())));
-                    server.run(listeners, local).await;
-                }
-                Err(error) => tracing::error!("the MUPDATE server can't start: {error}"),
-            },
+        let control = move |operator| rt::spawn(ctl::serve(control, ask, stats, operator));
+        if let Err(error) = keep(keeper, listeners, control).await {
+            tracing::error!("the MUPDATE server can't start: {error}");
         }
     });
     let handle = handle.map_err(|error| error.to_string())?;
@@ -133,34 +122,97 @@ pub(crate) fn start(
     })
 }
 
-fn master(
+/// What keeps the list, by the roles that there are.
+fn keeper(
     config: &Config,
-    server: &MupdateServer,
     shared: &Shared,
     stats: &Stats,
     (mut writer, list): (ListWriter, ListReader),
 ) -> Result<(Keeper, Barrier), String> {
-    ravenry_mupdate::own(&mut writer, &list)?;
-    let counters = Arc::new(Counters::default());
-    stats.count_server(Arc::clone(&counters));
-    let parts = ServerParts {
-        servername: config.servername.clone(),
-        settings: server.clone(),
-        limits: config.limits.clone(),
-        acceptor: shared.acceptor.clone(),
-        allow_plaintext: config.tls.allow_plaintext,
-        admission: shared.admission.clone(),
-        list: list.clone(),
-        counters,
+    let parts = |server: &MupdateServer| {
+        let counters = Arc::new(Counters::default());
+        stats.count_server(Arc::clone(&counters));
+        Box::new(ServerParts {
+            servername: config.servername.clone(),
+            settings: server.clone(),
+            limits: config.limits.clone(),
+            acceptor: shared.acceptor.clone(),
+            allow_plaintext: config.tls.allow_plaintext,
+            admission: shared.admission.clone(),
+            list: list.clone(),
+            counters,
+        })
     };
-    let (local, barrier) = local(list);
-    let keeper = Keeper::Master {
-        parts: Box::new(parts),
-        writer,
-        disk: pool("commit", 1, COMMITS_MAX)?,
-        local,
-    };
-    Ok((keeper, barrier))
+    match (&config.mupdate_server, &config.mupdate_client) {
+        (Some(server), Some(client)) if server.role == MupdateRole::Replica => {
+            let (tell, feed) = channel(FEED_MAX);
+            let mut settings = follower_config(config, client, shared.resolver.clone())?;
+            settings.tell = Some(tell);
+            let (follower, barrier) = follower(settings, writer, list.clone());
+            let keeper = Keeper::Replica {
+                parts: parts(server),
+                follower: Box::new(follower),
+                upstream: client.server.clone(),
+                feed,
+            };
+            Ok((keeper, barrier))
+        }
+        (Some(server), _) => {
+            ravenry_mupdate::own(&mut writer, &list)?;
+            let (local, barrier) = local(list.clone());
+            let keeper = Keeper::Master {
+                parts: parts(server),
+                writer,
+                disk: pool("commit", 1, COMMITS_MAX)?,
+                local,
+            };
+            Ok((keeper, barrier))
+        }
+        (None, Some(client)) => {
+            let settings = follower_config(config, client, shared.resolver.clone())?;
+            let (follower, barrier) = follower(settings, writer, list);
+            Ok((Keeper::Follower(Box::new(follower)), barrier))
+        }
+        (None, None) => {
+            Err("there is no mailbox list: add [mupdate.client] or [mupdate.server]".to_owned())
+        }
+    }
+}
+
+/// Keeps the list until the core drains; `control` opens the operator's socket.
+async fn keep(
+    keeper: Keeper,
+    listeners: Vec<Listener>,
+    control: impl FnOnce(Option<Operator>),
+) -> Result<(), ListError> {
+    match keeper {
+        Keeper::Follower(follower) => {
+            control(None);
+            follower.run().await;
+        }
+        Keeper::Replica {
+            parts,
+            follower,
+            upstream,
+            feed,
+        } => {
+            let barrier = follower.barrier();
+            let server = Server::replica(*parts, &upstream, barrier.clone(), feed)?;
+            control(Some(server.operator()));
+            server.run_beside(listeners, *follower, barrier).await;
+        }
+        Keeper::Master {
+            parts,
+            writer,
+            disk,
+            local,
+        } => {
+            let server = Server::master(*parts, writer, disk)?;
+            control(Some(server.operator()));
+            server.run(listeners, local).await;
+        }
+    }
+    Ok(())
 }
 
 fn open_list(config: &Config) -> Result<(ListWriter, ListReader), String> {

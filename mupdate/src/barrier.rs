@@ -29,6 +29,9 @@ impl BarrierError {
     pub(crate) const CROWDED: Self = Self::Unavailable {
         why: "too many wait for the MUPDATE master",
     };
+    pub(crate) const REFUSED: Self = Self::Unavailable {
+        why: "the MUPDATE server can't reach its own master",
+    };
     const ENDED: Self = Self::Unavailable {
         why: "the follower has ended",
     };

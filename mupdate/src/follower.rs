@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use ravenry_core::config::Endpoint;
-use ravenry_core::mailboxes::{ListReader, ListWriter, Removed, SyncToken};
+use ravenry_core::mailboxes::{ListReader, ListWriter, Made, Removed, SyncToken};
 use ravenry_core::proto::sasl::Plain;
 use ravenry_core::rt::{self, Either, Instant, Pool, channel};
 use ravenry_core::tls::{Connector, Leg};
@@ -54,8 +54,11 @@ pub struct Follower {
     requests: channel::Receiver<Request>,
     /// Who is told of commits.
     watchers: Vec<channel::Sender<()>>,
+    /// Who is told what was changed, and whether something of it was dropped.
+    tell: Option<channel::Sender<Made>>,
+    dropped: bool,
     /// Keeps the channel of requests open when no shard has a handle.
-    _handle: Barrier,
+    handle: Barrier,
     published: Arc<Published>,
     backoff: Backoff,
     /// When the present stream began.
@@ -106,7 +109,9 @@ pub fn follower(
         machine: Machine::new(settings, sequence, rt::now()),
         requests,
         watchers: Vec::new(),
-        _handle: handle.clone(),
+        tell: config.tell,
+        dropped: false,
+        handle: handle.clone(),
         published,
         backoff: Backoff::new(config.backoff_min, config.backoff_max),
         synced_at: None,
@@ -118,6 +123,12 @@ pub fn follower(
 }
 
 impl Follower {
+    /// The handle by which it is asked.
+    #[must_use]
+    pub fn barrier(&self) -> Barrier {
+        self.handle.clone()
+    }
+
     /// Follows the master until the shard drains. Barriers that wait then fail as unavailable.
     pub async fn run(mut self) {
         let end = rt::select(rt::draining(), self.follow()).await;
@@ -266,6 +277,7 @@ impl Follower {
     }
 
     fn publish_list(&mut self, sequence: u64) -> Result<(), Fault> {
+        self.tell_made();
         let names = self.reader.count().map_err(Fault::List)?;
         self.published.names.store(names, Relaxed);
         self.published.sequence.store(sequence, Relaxed);
@@ -274,6 +286,16 @@ impl Follower {
             .store(self.machine.batch().refused(), Relaxed);
         self.watchers.retain(told);
         Ok(())
+    }
+
+    /// Hands on what was changed, before any barrier is answered.
+    fn tell_made(&mut self) {
+        let mut made = self.writer.take_made();
+        let Some(tell) = self.tell.as_ref().filter(|_| !made.changes.is_empty()) else {
+            return;
+        };
+        made.whole &= !std::mem::take(&mut self.dropped);
+        self.dropped = tell.try_send(made).is_err();
     }
 
     /// Sends what the machine has to say. A command is a few bytes: where they don't fit, the
@@ -306,6 +328,7 @@ impl Follower {
             let _ = reply.send(match answer {
                 Answer::UpToDate(sequence) => Ok(sequence),
                 Answer::Late => Err(BarrierError::late(self.published.state())),
+                Answer::Refused => Err(BarrierError::REFUSED),
                 Answer::Crowded => Err(BarrierError::CROWDED),
             });
         }

@@ -84,6 +84,8 @@ pub(crate) enum Answer {
     UpToDate(u64),
     /// The deadline passed, or there is nothing to wait for.
     Late,
+    /// The master itself can't tell: it is a replica that has lost its own.
+    Refused,
     /// Too many wait already.
     Crowded,
 }
@@ -119,6 +121,7 @@ enum Due {
     StartTls,
     EndSync,
     AnswerBarriers,
+    RefuseBarriers,
 }
 
 /// See the head of this file.
@@ -247,17 +250,22 @@ impl<R> Machine<R> {
                     return Ok(Step::Apply);
                 }
                 Due::EndSync => return Ok(Step::EndSync),
+                Due::RefuseBarriers => self.barriers_done(Answer::Refused, now),
                 Due::AnswerBarriers => {
                     // Only now: a NOOP sent before would take those along who wait for this one.
-                    self.due = Due::Nothing;
-                    self.noop = None;
-                    self.noop_next = now + self.settings.noop_every;
-                    let answer = Answer::UpToDate(self.sequence);
-                    self.answers
-                        .extend(self.barriers.answered().map(|reply| (reply, answer)));
+                    self.barriers_done(Answer::UpToDate(self.sequence), now);
                 }
             }
         }
+    }
+
+    /// The NOOP in flight is answered.
+    fn barriers_done(&mut self, answer: Answer, now: Instant) {
+        self.due = Due::Nothing;
+        self.noop = None;
+        self.noop_next = now + self.settings.noop_every;
+        self.answers
+            .extend(self.barriers.answered().map(|reply| (reply, answer)));
     }
 
     /// The changes to commit now.

@@ -140,6 +140,11 @@ impl<R> Machine<R> {
                 self.due = Due::AnswerBarriers;
                 Ok(())
             }
+            // A replica that can't reach its own master; its stream goes on.
+            Response::No(done) if self.noop.is_some_and(|noop| is(done, &noop_tag(noop))) => {
+                self.due = Due::RefuseBarriers;
+                Ok(())
+            }
             other => self.change(other),
         }
     }

@@ -72,6 +72,8 @@ pub(crate) struct Journal {
     bytes: Cell<usize>,
     bytes_max: usize,
     watchers: RefCell<Vec<channel::Sender<()>>>,
+    /// What a follower has committed and nobody has looked at.
+    feed: RefCell<Option<channel::Receiver<Made>>>,
 }
 
 impl Journal {
@@ -84,6 +86,29 @@ impl Journal {
             bytes: Cell::new(0),
             bytes_max,
             watchers: RefCell::default(),
+            feed: RefCell::default(),
+        }
+    }
+
+    /// The same for a list that a follower writes, which sends what it commits.
+    pub(crate) fn fed(bytes_max: usize, sequence: u64, feed: channel::Receiver<Made>) -> Self {
+        Self {
+            feed: RefCell::new(Some(feed)),
+            ..Self::new(bytes_max, sequence)
+        }
+    }
+
+    /// Takes what the follower has committed: whoever looks at the journal sees it.
+    pub(crate) fn take_in(&self) {
+        loop {
+            let made = match &mut *self.feed.borrow_mut() {
+                Some(feed) => feed.try_recv(),
+                None => None,
+            };
+            match made {
+                Some(made) => self.publish(made),
+                None => return,
+            }
         }
     }
 
@@ -119,6 +144,7 @@ impl Journal {
 
     /// The place behind commit `sequence`; `None`: what comes after it isn't all here.
     pub(crate) fn place_after(&self, sequence: u64) -> Option<u64> {
+        self.take_in();
         if sequence < self.gone_through.get() {
             return None;
         }
@@ -132,6 +158,7 @@ impl Journal {
     /// # Errors
     /// If it has gone.
     pub(crate) fn at(&self, place: u64) -> Result<Option<Rc<Event>>, Gone> {
+        self.take_in();
         let index = place.checked_sub(self.first.get()).ok_or(Gone)?;
         let index = usize::try_from(index).map_err(|_| Gone)?;
         Ok(self.events.borrow().get(index).map(Rc::clone))

@@ -20,17 +20,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ravenry_core::admission::Admission;
-use ravenry_core::config::{self, Limits, MupdateServer};
-use ravenry_core::mailboxes::{ListError, ListReader, ListWriter, Standing};
+use ravenry_core::config::{self, Endpoint, Limits, MupdateServer};
+use ravenry_core::mailboxes::{ListError, ListReader, ListWriter, Made, Standing};
 use ravenry_core::proto::mupdate::reply;
 use ravenry_core::proto::sasl::Secret;
-use ravenry_core::rt::{self, Address, Either, Listener, Pool, Stream};
+use ravenry_core::rt::{self, Address, Either, Listener, Pool, Stream, channel};
 use ravenry_core::tls::Acceptor;
 
 pub use self::counters::Counters;
 use self::journal::Journal;
 pub use self::local::{Local, local};
 pub use self::operator::Operator;
+use crate::barrier::Barrier;
+use crate::follower::Follower;
 use crate::master::{self, Account, Committer, Master, Store};
 
 /// How long to wait where descriptors or memory are short.
@@ -63,7 +65,7 @@ pub struct ServerParts {
 /// A server; [`Server::run`] it on the mupdate core, where it has to be made.
 pub struct Server {
     shared: Rc<Shared>,
-    committer: Committer,
+    committer: Option<Committer>,
     connections_max: u64,
     tombstones: Duration,
 }
@@ -86,6 +88,13 @@ pub(crate) struct Shared {
 /// Who decides here.
 pub(crate) enum Authority {
     Master(Master),
+    /// Another: names are changed there.
+    Replica {
+        /// Where.
+        url: String,
+        /// Whether the list has all that is there.
+        barrier: Barrier,
+    },
 }
 
 impl Authority {
@@ -93,13 +102,18 @@ impl Authority {
     fn banner(&self) -> String {
         match self {
             Self::Master(_) => "(master)".to_owned(),
+            Self::Replica { url, .. } => url.clone(),
         }
     }
 
     /// Passes when the list here has all that the master had when this was called.
-    pub(crate) async fn barrier(&self, _within: Duration) -> Result<(), String> {
+    pub(crate) async fn barrier(&self, within: Duration) -> Result<(), String> {
         match self {
             Self::Master(_) => Ok(()),
+            Self::Replica { barrier, .. } => match barrier.wait(within).await {
+                Ok(_sequence) => Ok(()),
+                Err(why) => Err(why.to_string()),
+            },
         }
     }
 }
@@ -164,7 +178,32 @@ impl Server {
             connections_max: parts.settings.connections,
             tombstones: parts.settings.tombstones,
             shared: Rc::new(Shared::new(parts, journal, Authority::Master(master))),
-            committer,
+            committer: Some(committer),
+        })
+    }
+
+    /// A replica of `upstream`, whose list a follower keeps; `feed` is where it tells what it commits.
+    ///
+    /// # Errors
+    /// If the list can't be read.
+    pub fn replica(
+        parts: ServerParts,
+        upstream: &Endpoint,
+        barrier: Barrier,
+        feed: channel::Receiver<Made>,
+    ) -> Result<Self, ListError> {
+        let (backlog, sequence) = (parts.settings.backlog, parts.list.sequence()?);
+        let url = format!("mupdate://{upstream}");
+        let authority = Authority::Replica { url, barrier };
+        Ok(Self {
+            connections_max: parts.settings.connections,
+            tombstones: parts.settings.tombstones,
+            shared: Rc::new(Shared::new(
+                parts,
+                Rc::new(Journal::fed(backlog, sequence, feed)),
+                authority,
+            )),
+            committer: None,
         })
     }
 
@@ -180,18 +219,40 @@ impl Server {
         let ended = local.ended();
         rt::spawn(local.run(Rc::clone(&self.shared.journal)));
         rt::spawn(forget(Rc::clone(&self.shared), self.tombstones));
+        self.open(listeners);
+        if let Some(committer) = self.committer {
+            committer.run().await;
+        }
+        ended.say();
+    }
+
+    /// Serves what `follower` keeps, until the shard drains.
+    pub async fn run_beside(self, listeners: Vec<Listener>, follower: Follower, news: Barrier) {
+        rt::spawn(pump(Rc::clone(&self.shared), news.watch()));
+        self.open(listeners);
+        follower.run().await;
+    }
+
+    fn open(&self, listeners: Vec<Listener>) {
         for listener in listeners {
             let shared = Rc::clone(&self.shared);
             rt::spawn(accept(shared, listener, self.connections_max));
         }
-        self.committer.run().await;
-        ended.say();
+    }
+}
+
+/// Wakes the streams when the follower has committed something.
+async fn pump(shared: Rc<Shared>, mut news: channel::Receiver<()>) {
+    while let Either::Right(Some(())) = rt::select(rt::draining(), news.recv()).await {
+        shared.journal.take_in();
     }
 }
 
 /// Drops tombstones that are old enough.
 async fn forget(shared: Rc<Shared>, kept: Duration) {
-    let Authority::Master(master) = &shared.authority;
+    let Authority::Master(master) = &shared.authority else {
+        return;
+    };
     loop {
         let pause = rt::select(rt::draining(), rt::sleep(FORGET_EVERY));
         if let Either::Left(()) = pause.await {

@@ -131,7 +131,9 @@ impl Operator {
         &self,
         task: impl FnOnce(&mut Store) -> T + Send + 'static,
     ) -> Result<T, String> {
-        let Authority::Master(master) = &self.0.authority;
+        let Authority::Master(master) = &self.0.authority else {
+            return Err("this is a replica: its master can do it".to_owned());
+        };
         let done = master.with(task).await;
         done.ok_or_else(|| "the master can't do it now; see the log".to_owned())
     }

@@ -172,7 +172,9 @@ impl Session {
         verb: &Verb<'_>,
     ) -> Result<(), End> {
         let shared = Rc::clone(&self.shared);
-        let Authority::Master(master) = &shared.authority;
+        let Authority::Master(master) = &shared.authority else {
+            return self.bad(tag, "read-only session");
+        };
         let Some(ask) = ask(verb) else {
             return self.bad(tag, Unreadable::Malformed.text());
         };

@@ -89,9 +89,6 @@ fn server(context: &mut Context<'_>, mut t: Table<'_>) -> Option<MupdateServer> 
     if let (Some(file), true) = (context.file, t.has("users")) {
         context.warn_if_open(file, "a password");
     }
-    if role == Some(MupdateRole::Replica) {
-        t.unbuilt_value("role", "\"replica\"");
-    }
     t.finish();
     Some(MupdateServer {
         role: role.unwrap_or(MupdateRole::Master),
