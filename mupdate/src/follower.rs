@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use ravenry_core::config::Endpoint;
 use ravenry_core::mailboxes::{ListReader, ListWriter, Made, Removed, SyncToken};
+use ravenry_core::proto::mupdate::Place;
 use ravenry_core::proto::sasl::Plain;
 use ravenry_core::rt::{self, Either, Instant, Pool, channel};
 use ravenry_core::tls::{Connector, Leg};
@@ -181,7 +182,13 @@ impl Follower {
             self.handshake(&mut stream).await?;
         }
         let mut sync = Some(self.writer.begin_sync().map_err(Fault::List)?);
-        self.machine.connected(rt::now());
+        let about = self.reader.about().map_err(Fault::List)?;
+        let known = Place {
+            identity: about.upstream.identity,
+            epoch: about.standing.epoch,
+            sequence: about.upstream.sequence,
+        };
+        self.machine.connected(known, rt::now());
         loop {
             let step = self.machine.next(rt::now())?;
             self.machine.tick(rt::now());
@@ -248,7 +255,13 @@ impl Follower {
     fn apply(&mut self, sync: Option<&mut SyncToken>) -> Result<(), Fault> {
         let changes = self.machine.batch().changes();
         let count = u64::try_from(changes.len()).unwrap_or(u64::MAX);
-        let sequence = self.writer.apply(changes, sync).map_err(Fault::List)?;
+        let applied = match self.machine.reached() {
+            Some(place) if sync.is_none() || self.machine.is_delta() => {
+                self.writer.apply_up_to(changes, place)
+            }
+            _ => self.writer.apply(changes, sync),
+        };
+        let sequence = applied.map_err(Fault::List)?;
         self.published.changes.fetch_add(count, Relaxed);
         self.machine.applied(sequence, rt::now());
         self.publish_list(sequence)
@@ -256,11 +269,18 @@ impl Follower {
 
     fn end_sync(&mut self, sync: Option<SyncToken>) -> Result<(), Fault> {
         let sync = sync.expect("invariant: a connection has one sync, and it ends once");
-        let removed = self.writer.end_sync(sync).map_err(Fault::List)?;
-        let Removed {
-            names: removed,
-            sequence,
-        } = removed;
+        let (removed, sequence) = if self.machine.is_delta() {
+            (0, self.reader.sequence().map_err(Fault::List)?)
+        } else {
+            let Removed { names, sequence } = self.writer.end_sync(sync).map_err(Fault::List)?;
+            // Another upstream's place, if there is one, is none of this one's.
+            let place = self.machine.reached().unwrap_or(Place {
+                epoch: 0,
+                ..Place::default()
+            });
+            self.writer.set_reached(place).map_err(Fault::List)?;
+            (names, sequence)
+        };
         self.machine.synced(sequence, rt::now());
         self.synced_at = Some(rt::now());
         self.told = None;

@@ -11,6 +11,7 @@ use super::tables::server_key;
 use super::transaction::Transaction;
 use super::writer::{Change, ListWriter};
 use super::{Entry, ListError, Name, Standing, Upstream};
+use crate::proto::mupdate::Place;
 
 /// Changes that will be committed together.
 pub struct Edit<'w> {
@@ -37,6 +38,13 @@ impl ListWriter {
             transaction.keep()?;
         }
         Ok(more)
+    }
+
+    /// This list, a copy, has all that its upstream had at `place`.
+    pub fn set_reached(&mut self, place: Place) -> Result<(), ListError> {
+        let mut transaction = Transaction::begin(&self.store)?;
+        transaction.reach(place);
+        transaction.keep()
     }
 
     /// Makes this list, which has everything, a master's own or a copy.

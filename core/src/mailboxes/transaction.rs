@@ -15,7 +15,8 @@ use super::made::{Made, OneMade};
 use super::reader::{damaged, decode_server};
 use super::tables::{Meta, NOT_KEPT, access_keys, change_key, server_key, split_change_key};
 use super::writer::Change;
-use super::{ListError, Location};
+use super::{ListError, Location, Upstream};
+use crate::proto::mupdate::Place;
 use crate::rt;
 
 /// A write transaction that knows whether it has anything to commit.
@@ -24,6 +25,8 @@ pub(super) struct Transaction<'s> {
     pub(super) writing: RwTxn<'s>,
     pub(super) meta: Meta,
     changed: bool,
+    /// How far it has come in another list is new.
+    reached: bool,
     /// How many more (or fewer) names each backend has.
     servers: BTreeMap<String, i64>,
     made: Vec<OneMade>,
@@ -43,6 +46,7 @@ impl<'s> Transaction<'s> {
             writing,
             meta,
             changed: false,
+            reached: false,
             servers: BTreeMap::new(),
             made: Vec::new(),
             buffer: Vec::new(),
@@ -176,6 +180,16 @@ impl<'s> Transaction<'s> {
         Ok(seen > count_max)
     }
 
+    /// What is committed now is a copy of another list at `place`.
+    pub(super) fn reach(&mut self, place: Place) {
+        self.meta.standing.epoch = self.meta.standing.epoch.max(place.epoch);
+        self.meta.upstream = Upstream {
+            identity: place.identity,
+            sequence: place.sequence,
+        };
+        self.reached = true;
+    }
+
     /// Commits what isn't a change of names.
     pub(super) fn keep(mut self) -> Result<(), ListError> {
         let store = self.store;
@@ -194,8 +208,12 @@ impl<'s> Transaction<'s> {
     /// Commits, if there is anything; the number of the last commit.
     pub(super) fn commit(mut self, made: &mut Made) -> Result<u64, ListError> {
         if !self.changed {
-            self.writing.abort();
-            return Ok(self.meta.sequence);
+            let sequence = self.meta.sequence;
+            match self.reached {
+                true => self.keep()?,
+                false => self.writing.abort(),
+            }
+            return Ok(sequence);
         }
         self.meta.sequence += 1;
         let store = self.store;

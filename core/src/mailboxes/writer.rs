@@ -16,6 +16,7 @@ use super::reader::damaged;
 use super::tables::Meta;
 use super::transaction::Transaction;
 use super::{Acl, ListError, Location, Name};
+use crate::proto::mupdate::Place;
 
 /// What MUPDATE said about a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +90,19 @@ impl ListWriter {
             seen: BTreeMap::new(),
             first_new_id: meta.next_id,
         })
+    }
+
+    /// As [`Self::apply`], of a stream that has come to `place` with them: it is kept with the last
+    /// of the changes.
+    pub fn apply_up_to(&mut self, changes: &[Change], place: Place) -> Result<u64, ListError> {
+        let last = changes.len().saturating_sub(BATCH_CHANGES_MAX);
+        self.apply(&changes[..last], None)?;
+        let mut transaction = Transaction::begin(&self.store)?;
+        for change in &changes[last..] {
+            transaction.apply(change)?;
+        }
+        transaction.reach(place);
+        transaction.commit(&mut self.made)
     }
 
     /// Makes changes, in order, in as many transactions as their number asks for. Answers the

@@ -31,7 +31,7 @@ mod tests;
 
 use std::time::Duration;
 
-use ravenry_core::proto::mupdate::Command;
+use ravenry_core::proto::mupdate::{Command, Place};
 use ravenry_core::proto::sasl::Plain;
 use ravenry_core::rt::Instant;
 use ravenry_core::wire::mupdate::Framer;
@@ -100,7 +100,7 @@ enum Phase {
     /// The answer to STARTTLS, and then the handshake.
     StartTls,
     /// The answer to AUTHENTICATE.
-    Login,
+    Login { delta: Option<Place> },
     /// The list, and the OK that ends it.
     Listing,
     /// Changes, and answers to NOOP.
@@ -112,6 +112,8 @@ enum Phase {
 struct Offers {
     plain: bool,
     starttls: bool,
+    /// It can tell what has changed.
+    delta: Option<Place>,
 }
 
 /// What is to happen once the batch is committed.
@@ -145,6 +147,14 @@ pub(crate) struct Machine<R> {
     noop_next: Instant,
     /// The list's sequence as of the last commit.
     sequence: u64,
+    /// How far the list has come in which upstream's, before this connection.
+    known: Place,
+    /// Whose list is told on this connection; `None`: it can't be told what has changed since.
+    upstream: Option<Place>,
+    /// What is told are changes, not the whole list.
+    delta: bool,
+    /// The upstream's commit up to which all has come.
+    reached: Option<u64>,
     barriers: Barriers<R>,
     /// No stream is in sight: who asks is told so at once.
     given_up: bool,
@@ -168,6 +178,10 @@ impl<R> Machine<R> {
             noops: 0,
             noop_next: now,
             sequence,
+            known: Place::default(),
+            upstream: None,
+            delta: false,
+            reached: None,
             barriers: Barriers::new(settings.barriers_max),
             given_up: false,
             shared: 0,
@@ -176,9 +190,11 @@ impl<R> Machine<R> {
         }
     }
 
-    /// A connection is there: its banner is awaited.
-    pub(crate) fn connected(&mut self, now: Instant) {
+    /// A connection is there: its banner is awaited. `known` is how far the list has come, in which
+    /// upstream's.
+    pub(crate) fn connected(&mut self, known: Place, now: Instant) {
         self.disconnected();
+        self.known = known;
         self.given_up = false;
         self.await_banner(now);
     }
@@ -211,6 +227,9 @@ impl<R> Machine<R> {
         self.batch.clear();
         self.due = Due::Nothing;
         self.noop = None;
+        self.upstream = None;
+        self.delta = false;
+        self.reached = None;
         self.barriers.broken();
     }
 
@@ -273,16 +292,36 @@ impl<R> Machine<R> {
         &self.batch
     }
 
+    /// Whether what was told is what has changed, and not the whole list: nothing else goes.
+    pub(crate) fn is_delta(&self) -> bool {
+        self.delta
+    }
+
+    /// Where the list is in the upstream's once the batch is committed, if all of a commit has come.
+    pub(crate) fn reached(&self) -> Option<Place> {
+        let sequence = self.reached?;
+        let upstream = self.upstream?;
+        Some(Place {
+            sequence,
+            ..upstream
+        })
+    }
+
     /// Whether changes should be committed although more may come: in the stream they should not
     /// wait; during a sync nobody can tell them from old ones before its end.
     pub(crate) fn should_apply(&self) -> bool {
-        self.phase == Phase::Streaming && !self.batch.is_empty()
+        let anything = !self.batch.is_empty() || self.reached.is_some();
+        self.phase == Phase::Streaming && anything
     }
 
     /// The batch is committed. The time it took is not counted against the master.
     pub(crate) fn applied(&mut self, sequence: u64, now: Instant) {
         self.sequence = sequence;
         self.batch.clear();
+        // What a whole list has reached is known at its end.
+        if self.phase == Phase::Streaming || self.delta {
+            self.reached = None;
+        }
         self.heard = now;
     }
 
@@ -291,6 +330,7 @@ impl<R> Machine<R> {
         debug_assert!(self.due == Due::EndSync && self.batch.is_empty());
         self.sequence = sequence;
         self.due = Due::Nothing;
+        self.reached = None;
         self.phase = Phase::Streaming;
         self.heard = now;
         self.noop_next = now;
@@ -362,7 +402,7 @@ impl<R> Machine<R> {
     pub(crate) fn state(&self) -> Option<FollowerState> {
         match self.phase {
             Phase::Away => None,
-            Phase::Greeting { .. } | Phase::StartTls | Phase::Login => {
+            Phase::Greeting { .. } | Phase::StartTls | Phase::Login { .. } => {
                 Some(FollowerState::Connecting)
             }
             Phase::Listing => Some(FollowerState::Syncing),
@@ -380,7 +420,7 @@ impl<R> Machine<R> {
             Phase::Away => "a connection",
             Phase::Greeting { .. } => "the banner",
             Phase::StartTls => "the answer to STARTTLS",
-            Phase::Login => "the answer to AUTHENTICATE",
+            Phase::Login { .. } => "the answer to AUTHENTICATE",
             Phase::Listing => "the mailbox list",
             Phase::Streaming => "the answer to NOOP",
         }

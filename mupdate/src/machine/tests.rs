@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use ravenry_core::mailboxes::{Change, Location};
+use ravenry_core::proto::mupdate::Place;
 use ravenry_core::proto::sasl::{Plain, Secret};
 use ravenry_core::rt::{self, Instant};
 
@@ -115,7 +116,7 @@ impl World {
 
     pub(super) fn connect(&mut self) {
         self.list.seen.clear();
-        self.machine.connected(self.now);
+        self.machine.connected(Place::default(), self.now);
     }
 
     fn hear(&mut self, text: &str) -> Result<(), Fault> {

@@ -72,6 +72,13 @@ impl Store {
         &mut self.writer
     }
 
+    /// Another master has taken over, in this epoch: no command changes anything any more.
+    pub(crate) fn superseded_by(&mut self, epoch: u64) -> Result<(), ListError> {
+        let mut standing = self.list.about()?.standing;
+        standing.superseded_by = standing.superseded_by.max(epoch);
+        self.writer.set_standing(standing)
+    }
+
     /// Decides commands in order and commits what comes of them. Where that fails for a batch, each
     /// is tried alone: a list that is full has room for a DELETE.
     pub(crate) fn carry_out(&mut self, orders: &[Order]) -> Committed {

@@ -42,6 +42,7 @@ pub struct Counters {
     pub(crate) streams_caught_up: Count,
     pub(crate) streams_cut: Count,
     pub(crate) lists_sent: Count,
+    pub(crate) deltas_sent: Count,
 }
 
 type Of = fn(&Counters) -> &Count;
@@ -142,6 +143,12 @@ const NAMES: &[(&str, &str, Kind, Of)] = &[
         "Streams closed because nobody took them.",
         Kind::Counter,
         |c| &c.streams_cut,
+    ),
+    (
+        "mupdate_server_deltas_total",
+        "Times that what had changed was sent instead of the whole list.",
+        Kind::Counter,
+        |c| &c.deltas_sent,
     ),
     (
         "mupdate_server_lists_total",

@@ -20,6 +20,8 @@ pub(crate) struct Event {
     pub(crate) sequence: u64,
     /// From behind the tag on.
     pub(crate) body: Box<[u8]>,
+    /// The name moves: a Ravenry is told.
+    moving: bool,
     server_now: Option<Box<str>>,
     server_before: Option<Box<str>>,
 }
@@ -39,11 +41,28 @@ impl Event {
             }
             None => reply::delete(name, &mut body),
         }
+        let moving = made
+            .now
+            .as_ref()
+            .is_some_and(|entry| entry.state == State::Moving);
         Self {
             sequence,
             body: body.into(),
+            moving,
             server_now: made.now.map(|entry| entry.location.server.into()),
             server_before: made.server_before.map(Into::into),
+        }
+    }
+
+    /// Adds it, from the tag on, for a Ravenry or for others.
+    pub(crate) fn tell(&self, tag: &[u8], ravenry: bool, out: &mut Vec<u8>) {
+        out.extend_from_slice(tag);
+        match self.body.strip_prefix(b" RESERVE") {
+            Some(rest) if ravenry && self.moving => {
+                out.extend_from_slice(b" DEACTIVATE");
+                out.extend_from_slice(rest);
+            }
+            _ => out.extend_from_slice(&self.body),
         }
     }
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 use ravenry_core::admission::Admission;
 use ravenry_core::config::{self, Endpoint, Limits, MupdateServer};
 use ravenry_core::mailboxes::{ListError, ListReader, ListWriter, Made, Standing};
-use ravenry_core::proto::mupdate::reply;
+use ravenry_core::proto::mupdate::{Place, reply};
 use ravenry_core::proto::sasl::Secret;
 use ravenry_core::rt::{self, Address, Either, Listener, Pool, Stream, channel};
 use ravenry_core::tls::Acceptor;
@@ -106,6 +106,21 @@ impl Authority {
         }
     }
 
+    /// Another master has taken over, in this epoch: nothing more is changed here, whatever happens.
+    async fn superseded_by(&self, epoch: u64) {
+        let Self::Master(master) = self else {
+            return;
+        };
+        tracing::error!(
+            epoch,
+            "another master has taken over: nothing more is changed here"
+        );
+        let noted = master.with(move |store| store.superseded_by(epoch)).await;
+        if let Some(Err(error)) = noted {
+            tracing::error!("the MUPDATE store can't be written: {error}");
+        }
+    }
+
     /// Passes when the list here has all that the master had when this was called.
     pub(crate) async fn barrier(&self, within: Duration) -> Result<(), String> {
         match self {
@@ -119,6 +134,17 @@ impl Authority {
 }
 
 impl Shared {
+    /// Where the list is, for those who ask what has changed; `None`: it can't be told.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let about = self.list.about().ok()?;
+        about.changes_from?;
+        Some(Place {
+            identity: about.identity,
+            epoch: about.standing.epoch,
+            sequence: about.sequence,
+        })
+    }
+
     /// The account of this name, if this is its password.
     pub(crate) fn account(&self, name: &[u8], password: &Secret) -> Option<&Arc<Account>> {
         let known = self

@@ -124,6 +124,10 @@ impl Session {
             line("STARTTLS", &[]);
         }
         line("PARTIAL-UPDATE", &[]);
+        if let Some(place) = shared.place() {
+            let [identity, epoch, sequence] = place.strings();
+            line("X-DELTA", &[&identity, &epoch, &sequence]);
+        }
         let version = env!("CARGO_PKG_VERSION");
         let who = shared.authority.banner();
         line(
@@ -156,6 +160,7 @@ impl Session {
                 let servers: Vec<_> = servers.iter().map(|server| text(server)).collect();
                 self.update(tag, &servers).await
             }
+            Verb::UpdateSince(place) => self.update_since(tag, place).await,
             Verb::Activate { .. }
             | Verb::Deactivate { .. }
             | Verb::Delete { .. }
@@ -323,6 +328,11 @@ impl Session {
 
 /// MAILBOX, RESERVE or DELETE with `tag`.
 pub(crate) fn tell(tag: &[u8], told: &Told<'_>, out: &mut Vec<u8>) {
+    tell_to(tag, told, false, out);
+}
+
+/// The same, to a Ravenry, or to others, for whom a name that moves is reserved.
+pub(crate) fn tell_to(tag: &[u8], told: &Told<'_>, ravenry: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(tag);
     let Some(held) = told.held else {
         return reply::delete(told.name, out);
@@ -330,6 +340,7 @@ pub(crate) fn tell(tag: &[u8], told: &Told<'_>, out: &mut Vec<u8>) {
     let place = (held.server, held.partition);
     match held.state {
         State::Active => reply::mailbox(told.name, place, held.acl, out),
+        State::Moving if ravenry => reply::deactivate(told.name, place, out),
         State::Reserved | State::Moving => reply::reserve(told.name, place, out),
     }
 }

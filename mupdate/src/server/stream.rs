@@ -10,16 +10,17 @@
 //! for another reason (the list was filled at one blow) catches up from the index again.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ravenry_core::limits::MUPDATE_IDLE_MAX;
-use ravenry_core::mailboxes::{After, ListError, Piece, Told};
-use ravenry_core::proto::mupdate::{Request, Verb, request};
+use ravenry_core::mailboxes::{About, After, ListError, Piece, Told};
+use ravenry_core::proto::mupdate::{Place, Request, Verb, reply, request};
 use ravenry_core::rt::{self, Either, channel};
 
 use super::counters::Counters;
 use super::journal::Gone;
 use super::peer::{End, OUTPUT_BYTES_MAX};
-use super::session::{Session, tell};
+use super::session::{Session, tell_to};
 use crate::master::same;
 
 /// A stream that is open.
@@ -31,35 +32,88 @@ struct Streaming {
     place: u64,
     /// The commit that was told last.
     sequence: u64,
+    /// To a Ravenry, which is told how far it has come.
+    ravenry: bool,
     news: channel::Receiver<()>,
+}
+
+impl Streaming {
+    /// Tells a Ravenry that it has all up to here.
+    fn tell_sequence(&self, out: &mut Vec<u8>) {
+        if self.ravenry {
+            out.extend_from_slice(&self.tag);
+            reply::quoted("X-SEQUENCE", &[&self.sequence.to_string()], out);
+        }
+    }
 }
 
 impl Session {
     /// UPDATE: until the connection ends.
     pub(crate) async fn update(&mut self, tag: &[u8], servers: &[String]) -> Result<(), End> {
-        self.shared.counters.streams.add(1);
-        let about = match self.shared.list.about() {
-            Ok(about) if about.complete => about,
-            Ok(_) => {
-                self.unreadable(tag, &ListError::Incomplete);
-                return Ok(());
-            }
-            Err(error) => {
-                self.unreadable(tag, &error);
-                return Ok(());
-            }
+        let Some(about) = self.about_whole(tag) else {
+            return Ok(());
         };
-        let mut stream = Streaming {
+        let mut stream = self.streaming(tag, servers, about.sequence, false);
+        self.tell_list(&stream).await?;
+        self.catch_up(&mut stream).await?;
+        self.start(stream).await
+    }
+
+    /// X-UPDATE: what has changed since `place`, if that can be told; otherwise the whole list. Who knows a
+    /// newer epoch is told nothing: another is the master now.
+    pub(crate) async fn update_since(&mut self, tag: &[u8], place: Place) -> Result<(), End> {
+        let Some(about) = self.about_whole(tag) else {
+            return Ok(());
+        };
+        if place.epoch > about.standing.epoch {
+            self.shared.authority.superseded_by(place.epoch).await;
+            let why = format!("there is a newer master, of epoch {}", place.epoch);
+            self.answer(tag, "NO", &why);
+            return Ok(());
+        }
+        let can_tell = about
+            .changes_from
+            .is_some_and(|from| (from..=about.sequence).contains(&place.sequence));
+        if place.identity == about.identity && can_tell {
+            let mut stream = self.streaming(tag, &[], place.sequence, true);
+            self.shared.counters.deltas_sent.add(1);
+            let out = self.peer.output();
+            out.extend_from_slice(tag);
+            out.extend_from_slice(b" X-SINCE\r\n");
+            self.catch_up(&mut stream).await?;
+            return self.start(stream).await;
+        }
+        let mut stream = self.streaming(tag, &[], about.sequence, true);
+        self.tell_list(&stream).await?;
+        self.catch_up(&mut stream).await?;
+        self.start(stream).await
+    }
+
+    /// What the list says of itself, if it is whole; otherwise the command is answered.
+    fn about_whole(&mut self, tag: &[u8]) -> Option<About> {
+        self.shared.counters.streams.add(1);
+        match self.shared.list.about() {
+            Ok(about) if about.complete => return Some(about),
+            Ok(_) => self.unreadable(tag, &ListError::Incomplete),
+            Err(error) => self.unreadable(tag, &error),
+        }
+        None
+    }
+
+    fn streaming(&self, tag: &[u8], servers: &[String], sequence: u64, ravenry: bool) -> Streaming {
+        Streaming {
             tag: tag.to_vec(),
             servers: servers.to_vec(),
             place: 0,
-            sequence: about.sequence,
+            sequence,
+            ravenry,
             news: self.shared.journal.watch(),
-        };
-        self.tell_list(&stream).await?;
-        self.catch_up(&mut stream).await?;
-        self.answer(tag, "OK", "streaming starts");
-        let counters = std::sync::Arc::clone(&self.shared.counters);
+        }
+    }
+
+    async fn start(&mut self, stream: Streaming) -> Result<(), End> {
+        self.answer(&stream.tag, "OK", "streaming starts");
+        let counters = Arc::clone(&self.shared.counters);
         counters.streams_open.add(1);
         let _open = Open(counters);
         self.follow(stream).await
@@ -76,7 +130,7 @@ impl Session {
             let out = self.peer.output();
             let piece = shared.list.tell_names(&from, |told| {
                 if wanted(&told) {
-                    tell(&stream.tag, &told, out);
+                    tell_to(&stream.tag, &told, stream.ravenry, out);
                 }
                 out.len() < OUTPUT_BYTES_MAX
             });
@@ -99,7 +153,7 @@ impl Session {
             loop {
                 let out = self.peer.output();
                 let piece = shared.list.tell_changes(&after, |told| {
-                    tell(&stream.tag, &told, out);
+                    tell_to(&stream.tag, &told, stream.ravenry, out);
                     out.len() < OUTPUT_BYTES_MAX
                 });
                 let piece = self.piece(piece)?;
@@ -107,6 +161,7 @@ impl Session {
                     Some(next) => after = next,
                     None => {
                         stream.sequence = piece.sequence;
+                        stream.tell_sequence(self.peer.output());
                         break;
                     }
                 }
@@ -162,12 +217,14 @@ impl Session {
             match shared.journal.at(stream.place) {
                 Ok(Some(event)) => {
                     if event.concerns(&stream.servers) {
-                        let out = self.peer.output();
-                        out.extend_from_slice(&stream.tag);
-                        out.extend_from_slice(&event.body);
+                        event.tell(&stream.tag, stream.ravenry, self.peer.output());
                     }
                     stream.place += 1;
                     stream.sequence = event.sequence;
+                    let next = shared.journal.at(stream.place);
+                    if !matches!(next, Ok(Some(next)) if next.sequence == event.sequence) {
+                        stream.tell_sequence(self.peer.output());
+                    }
                 }
                 Ok(None) => return Ok(()),
                 Err(Gone) => {
@@ -220,7 +277,7 @@ impl Session {
 }
 
 /// Counted as open until it is dropped.
-struct Open(std::sync::Arc<Counters>);
+struct Open(Arc<Counters>);
 
 impl Drop for Open {
     fn drop(&mut self) {

@@ -23,6 +23,14 @@ pub fn reserve(name: &[u8], (server, partition): (&str, &str), out: &mut Vec<u8>
     out.extend_from_slice(b"\r\n");
 }
 
+/// DEACTIVATE, to a Ravenry alone: a name is taken, and another server may activate it.
+pub fn deactivate(name: &[u8], (server, partition): (&str, &str), out: &mut Vec<u8>) {
+    out.extend_from_slice(b" DEACTIVATE");
+    literal(out, name);
+    location(out, server, partition);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// DELETE (section 3.5): a name is gone.
 pub fn delete(name: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b" DELETE");

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::Text;
+use super::{Place, Text};
 use crate::proto::imap::Cursor;
 
 /// Servers that one UPDATE may name, as in Cyrus.
@@ -103,6 +103,8 @@ pub enum Verb<'a> {
         /// None: all.
         servers: Vec<Text<'a>>,
     },
+    /// X-UPDATE, a Ravenry's: what has changed since it was there, then every change.
+    UpdateSince(Place),
 }
 
 impl Unreadable {
@@ -187,6 +189,10 @@ fn read<'a>(verb: &[u8], mut arguments: Arguments<'a>) -> Result<Verb<'a>, Unrea
         Verb::Update {
             servers: arguments.rest(SERVERS_MAX)?,
         }
+    } else if is("X-UPDATE") {
+        let [identity, epoch, sequence] = [arguments.next()?, arguments.next()?, arguments.next()?];
+        let place = Place::parse(&identity, &epoch, &sequence);
+        Verb::UpdateSince(place.ok_or(Unreadable::Malformed)?)
     } else {
         return Err(Unreadable::Unrecognized);
     };
