@@ -27,6 +27,8 @@ pub struct Idle {
     pub size: usize,
     /// How many sessions begin at a time.
     pub at_once: u32,
+    /// Whether they append and fetch at all.
+    pub append: bool,
 }
 
 /// Goes through the stages; `holding` is told of each when its time begins.
@@ -93,9 +95,13 @@ async fn begin(
     number: u32,
     body: &Rc<[u8]>,
 ) -> Result<Session, Fault> {
-    let mut fetch = Fetch::begin(target, number, &idle.mailbox, body).await?;
-    fetch.once().await?;
-    let mut session = fetch.into_session();
+    let mut session = if idle.append {
+        let mut fetch = Fetch::begin(target, number, &idle.mailbox, body).await?;
+        fetch.once().await?;
+        fetch.into_session()
+    } else {
+        Session::logged_in(target, number).await?
+    };
     session.command("LIST \"\" \"*\"").await?;
     session
         .command(&format!("SELECT \"{}\"", idle.mailbox))

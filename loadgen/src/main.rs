@@ -105,6 +105,9 @@ struct Waiting {
     /// How many sessions begin at a time
     #[arg(long, default_value_t = 8)]
     at_once: u32,
+    /// LOGIN, LIST, SELECT alone, without a message
+    #[arg(long)]
+    no_append: bool,
 }
 
 fn main() -> ExitCode {
@@ -165,6 +168,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
                 mailbox: mailbox.to_owned(),
                 size: waiting.size,
                 at_once: waiting.at_once,
+                append: !waiting.no_append,
             });
             let held = hold(&target, &idle, |stage| answer(&format!("holding {stage}"))).await;
             held.map_err(|fault| fault.to_string())
