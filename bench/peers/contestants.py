@@ -18,7 +18,7 @@ class Contestant:
         self.site, self.name, self.cpu = site, name, cpu
         self.address = (f"{site.net}.{last}", IMAP)
         self.directory = site.directory / name
-        self.directory.mkdir()
+        self.directory.mkdir(exist_ok=True)
         self.cgroup = Cgroup(f"ravenry-bench-{os.getpid()}-{name}")
         self.process = None
 
@@ -96,7 +96,7 @@ class Cyrus(Contestant):
         up = self.pinned([ROOT / "tests/testbed/cyrus-murder", "up", "--nodes", "frontend", "--prefork", str(waiting),
                           "--uses", str(uses)], env=murder.environment, stdout=subprocess.DEVNULL)
         assert up.wait(60) == 0, "Cyrus' frontend doesn't start"
-        site.know_dovecot()
+        site.know_names()
         poll("Cyrus' frontend to fork", 30, lambda: len(self.cgroup.pids()) >= waiting + 2)
         poll("Cyrus' frontend to have the list", 30, self.knows_all)
 

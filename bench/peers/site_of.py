@@ -93,14 +93,15 @@ class Site:
         names = [f"c{n:04}" for n in range(1, CYRUS_USERS + 1)] + [f"d{n:04}" for n in range(1, DOVECOT_USERS + 1)]
         return "".join(f"{name}:{{PLAIN}}pw\n" for name in names)
 
-    def know_dovecot(self):
-        """Cyrus' nodes find backends in a table of hosts of their own."""
+    def know_names(self):
+        """Cyrus' nodes find backends in a table of hosts of their own. Its imapd asks for this host's name in each
+        session, too: without an entry that is a question to DNS, and the measurement one of the resolver."""
         host, _ = self.address("dovecot")
         table = self.directory / "murder/cyrus/etc/hosts"
-        line = f"{host} backend3.{DOMAIN} backend3\n"
-        if line not in table.read_text():
+        lines = f"{host} backend3.{DOMAIN} backend3\n127.0.0.1 {socket.gethostname()}\n"
+        if lines not in table.read_text():
             with open(table, "a") as hosts:
-                hosts.write(line)
+                hosts.write(lines)
 
     def empty(self):
         """Takes Dovecot's mail away."""
