@@ -1,10 +1,13 @@
 //! `ravenry ctl`: questions to a running process, over a unix socket in `state_dir`.
 //!
-//! A question is one line, its answer is text up to the end of the connection. The socket belongs
-//! to the user that the server runs as; nobody else may ask.
+//! A question is one line (a dump to be restored follows its own), its answer is text up to the end of
+//! the connection. The socket belongs to the user that the server runs as; nobody else may ask.
+
+mod mupdate;
 
 use std::fs::{self, Permissions};
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -16,24 +19,30 @@ use clap::Subcommand;
 use ravenry_core::config::Config;
 use ravenry_core::rt::channel::{OneSender, oneshot};
 use ravenry_core::rt::{self, Address, Either, Listener, Stream};
+use ravenry_mupdate::Operator;
 
 /// What can be asked.
-#[derive(Subcommand, Clone, Copy)]
+#[derive(Subcommand, Clone)]
 pub(crate) enum Question {
     /// Print the counters, as Prometheus reads them
     Stats,
     /// Read certificates, users and groups again, as SIGHUP does, and say what came of it
     Reload,
+    /// Ask the MUPDATE server that runs here, or change its list
+    Mupdate {
+        #[command(subcommand)]
+        question: mupdate::Mupdate,
+    },
 }
 
 /// How the main thread is asked to reload.
 type Reload = mpsc::SyncSender<OneSender<String>>;
 
 /// The longest question, and how long it may take to come.
-const QUESTION_BYTES_MAX: usize = 256;
+const QUESTION_BYTES_MAX: usize = 4096;
 const QUESTION_WITHIN: Duration = Duration::from_secs(5);
-/// How long an answer may take: a reload reads files of any size.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// How long an answer may take: a reload reads files of any size, a dump may be restored.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// Where the socket is.
 pub(crate) fn path(config: &Config) -> PathBuf {
@@ -49,18 +58,21 @@ pub(crate) fn ask(config: &Config, question: Question) -> Result<(), String> {
             path.display()
         )
     };
-    let line = match question {
-        Question::Stats => &b"stats\n"[..],
-        Question::Reload => b"reload\n",
+    let asked = match &question {
+        Question::Stats => b"stats\n".to_vec(),
+        Question::Reload => b"reload\n".to_vec(),
+        Question::Mupdate { question } => question.question()?,
     };
     let mut stream = UnixStream::connect(&path).map_err(failed)?;
     stream
         .set_read_timeout(Some(ANSWER_WITHIN))
         .map_err(failed)?;
-    stream.write_all(line).map_err(failed)?;
+    stream.write_all(&asked).map_err(failed)?;
+    stream.shutdown(Shutdown::Write).map_err(failed)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(failed)?;
-    if answer.is_empty() {
+    let may_be_empty = matches!(question, Question::Mupdate { .. });
+    if answer.is_empty() && !may_be_empty {
         return Err("it gave no answer: it is stopping, or a shard has died".to_owned());
     }
     crate::answer(&answer);
@@ -84,18 +96,24 @@ pub(crate) fn listen(path: PathBuf) -> io::Result<Listener> {
 }
 
 /// Answers questions until the core drains. `stats` renders the counters; `reload` is where the main
-/// thread is asked.
+/// thread is asked; `operator` is the MUPDATE server's, where there is one.
 pub(crate) async fn serve(
     listener: Listener,
     reload: Reload,
     stats: impl Fn() -> String + 'static,
+    operator: Option<Operator>,
 ) {
     let stats = Rc::new(stats);
     loop {
         match rt::select(rt::draining(), listener.accept()).await {
             Either::Left(()) => return,
             Either::Right(Ok((stream, _))) => {
-                rt::spawn(answer(stream, reload.clone(), Rc::clone(&stats)));
+                rt::spawn(answer(
+                    stream,
+                    reload.clone(),
+                    Rc::clone(&stats),
+                    operator.clone(),
+                ));
             }
             Either::Right(Err(error)) => {
                 tracing::warn!("ctl: accept: {error}");
@@ -105,19 +123,30 @@ pub(crate) async fn serve(
     }
 }
 
-async fn answer(stream: Stream, reload: Reload, stats: Rc<impl Fn() -> String>) {
+async fn answer(
+    stream: Stream,
+    reload: Reload,
+    stats: Rc<impl Fn() -> String>,
+    operator: Option<Operator>,
+) {
     let answered = rt::timeout(ANSWER_WITHIN, async {
         let mut question = Vec::new();
-        while !question.ends_with(b"\n") && question.len() < QUESTION_BYTES_MAX {
+        while !question.contains(&b'\n') && question.len() < QUESTION_BYTES_MAX {
             let read = stream.read_into(&mut question, QUESTION_BYTES_MAX);
             if rt::timeout(QUESTION_WITHIN, read).await?? == 0 {
                 break;
             }
         }
-        let text = match question.trim_ascii() {
+        let end = question.iter().position(|byte| *byte == b'\n');
+        let rest = question.split_off(end.map_or(question.len(), |end| end + 1));
+        let line = String::from_utf8_lossy(question.trim_ascii());
+        if let Some(line) = line.strip_prefix("mupdate ") {
+            return mupdate::answer(operator.as_ref(), line, rest, &stream).await;
+        }
+        let text = match line.as_bytes() {
             b"stats" => stats(),
             b"reload" => reloaded(&reload).await,
-            _ => "error: unknown question; known: stats, reload\n".to_owned(),
+            _ => "error: unknown question; known: stats, reload, mupdate\n".to_owned(),
         };
         stream.write_all(text.as_bytes()).await
     });

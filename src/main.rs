@@ -1,6 +1,8 @@
 //! The composition root: command line, configuration, start the roles.
 
 mod ctl;
+mod frontend;
+mod mupdate;
 mod notify;
 mod password;
 mod plan;

@@ -26,6 +26,7 @@ impl Plan {
             0 => cpus.len().saturating_sub(kept).max(1),
             count => count,
         };
+        let count = if config.proxy.is_some() { count } else { 0 };
         let pipes = config
             .proxy
             .as_ref()
@@ -33,7 +34,7 @@ impl Plan {
         let shard = |number: usize| ShardConfig {
             name: format!("shard-{number}"),
             cpu: cpus.get(number % cpus.len().max(1)).copied(),
-            pipes_max: pipes.div_ceil(count),
+            pipes_max: pipes.div_ceil(count.max(1)),
             ..ShardConfig::default()
         };
         Self {

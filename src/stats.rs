@@ -6,7 +6,7 @@ use ravenry_core::admission::Admission;
 use ravenry_core::log::LogGuard;
 use ravenry_core::metrics::{self, Kind, Registry, Sample};
 use ravenry_core::rt::{self, ShardStats};
-use ravenry_mupdate::{Barrier, FollowerState, FollowerStatus};
+use ravenry_mupdate::{Barrier, Counters, FollowerState, FollowerStatus};
 
 /// Where the numbers come from. Clones are the same.
 #[derive(Clone)]
@@ -15,6 +15,7 @@ pub(crate) struct Stats {
     shards: Arc<OnceLock<Vec<&'static ShardStats>>>,
     log: Arc<LogGuard>,
     admission: Admission,
+    server: Arc<OnceLock<Arc<Counters>>>,
 }
 
 impl Stats {
@@ -24,6 +25,7 @@ impl Stats {
             shards: Arc::default(),
             log,
             admission,
+            server: Arc::default(),
         }
     }
 
@@ -37,11 +39,23 @@ impl Stats {
         let _ = self.shards.set(shards);
     }
 
+    /// The MUPDATE server's numbers are to be shown, too.
+    pub(crate) fn count_server(&self, counters: Arc<Counters>) {
+        // Called once, by `mupdate`.
+        let _ = self.server.set(counters);
+    }
+
     /// All of it as text.
     pub(crate) fn render(&self, barrier: &Barrier) -> String {
         let shards = self.shards.get().map_or(&[][..], Vec::as_slice);
         let mut others = metrics::runtime(shards);
         others.extend(follower(&barrier.status()));
+        others.extend(
+            self.server
+                .get()
+                .into_iter()
+                .flat_map(|server| server.samples()),
+        );
         others.push(Sample {
             name: "connections_open",
             help: "Client connections open now, those in a TLS handshake too.",

@@ -163,6 +163,39 @@ pub const LOGIN_FAILURES_MOST: u64 = 1000;
 /// 4,000 a second.
 pub const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 
+// --- MUPDATE ------------------------------------------------------------------------------
+
+/// Connections to a MUPDATE server: each frontend has one that stays, each change at a Cyrus backend one
+/// for a moment. Cyrus takes 128.
+pub const MUPDATE_CONNECTIONS_DEFAULT: u64 = 1024;
+
+/// The most a site may set: two descriptors each, and up to 256 KiB of a command.
+pub const MUPDATE_CONNECTIONS_MOST: u64 = 65_536;
+
+/// A client of a MUPDATE server that says nothing and follows no stream, as in Cyrus.
+pub const MUPDATE_IDLE_MAX: Duration = Duration::from_secs(3 * 60 * 60);
+
+/// Changes that are kept in memory for those who are slow to take them: some 100,000.
+pub const BACKLOG_BYTES_DEFAULT: u64 = 16 * MIB;
+
+/// The least a site may set: a few hundred changes.
+pub const BACKLOG_BYTES_LEAST: u64 = 64 * KIB;
+
+/// The most a site may set.
+pub const BACKLOG_BYTES_MOST: u64 = GIB;
+
+/// How long it is known that a name is gone: who has been away for longer fetches the whole list.
+pub const TOMBSTONES_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The longest anything is kept.
+pub const KEPT_MOST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// Names of a server that one account may take away in an hour.
+pub const GUARD_NAMES_DEFAULT: u64 = 100;
+
+/// … or as many in a hundred of what that server has, if those are more.
+pub const GUARD_PERCENT_DEFAULT: u64 = 5;
+
 // --- the process ---------------------------------------------------------------------------
 
 /// Shards, at most: more than the CPUs of the hosts this runs on.

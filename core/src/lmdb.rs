@@ -9,20 +9,25 @@ use heed::{Env, EnvFlags, EnvOpenOptions, WithoutTls};
 
 /// Opens (or begins) the environment in the directory `path`.
 ///
-/// Read transactions aren't tied to threads (NOTLS), so that a thread may have several. Commits
-/// aren't synced: what is kept here can be rebuilt, and the caller's clean mark tells after a
-/// crash of the machine that it has to be.
+/// Read transactions aren't tied to threads (NOTLS), so that a thread may have several. A `durable`
+/// environment's commits are on the disk when they return. Another's aren't synced: what it keeps can
+/// be rebuilt, and the caller's mark tells after a crash of the machine that it has to be.
 pub(crate) fn open(
     path: &Path,
     map_bytes: usize,
-    databases_max: u32,
-    readers_max: u32,
+    (databases_max, readers_max): (u32, u32),
+    durable: bool,
 ) -> heed::Result<Env<WithoutTls>> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options
         .map_size(map_bytes)
         .max_dbs(databases_max)
         .max_readers(readers_max);
+    let flags = if durable {
+        EnvFlags::empty()
+    } else {
+        EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC
+    };
     #[expect(
         unsafe_code,
         reason = "heed's open is an unsafe fn; obligations argued above"
@@ -35,11 +40,10 @@ pub(crate) fn open(
     //    ordinary reads before this call, and moved a file aside that failed.
     // 3. NO_SYNC without WRITE_MAP changes durability alone: pages reach the file by write(2), so
     //    a crash of this process leaves a whole file, and after a crash of the machine the
-    //    caller's mark (boot id, clean) keeps the file from being mapped at all.
+    //    caller's mark (boot id, clean) keeps the file from being mapped at all. Without NO_SYNC
+    //    pages are synced before the meta page that leads to them is written.
     // 4. NO_LOCK isn't set: readers and the writer are kept apart by LMDB's own lock file.
     unsafe {
-        options
-            .flags(EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC)
-            .open(path)
+        options.flags(flags).open(path)
     }
 }

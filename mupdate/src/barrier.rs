@@ -29,6 +29,9 @@ impl BarrierError {
     pub(crate) const CROWDED: Self = Self::Unavailable {
         why: "too many wait for the MUPDATE master",
     };
+    pub(crate) const REFUSED: Self = Self::Unavailable {
+        why: "the MUPDATE server can't reach its own master",
+    };
     const ENDED: Self = Self::Unavailable {
         why: "the follower has ended",
     };
@@ -131,4 +134,10 @@ impl Barrier {
             Err(_elapsed) => Err(BarrierError::late(self.published.state())),
         }
     }
+}
+
+/// Tells a watcher that the list has changed. False: it has gone.
+pub(crate) fn told(watcher: &channel::Sender<()>) -> bool {
+    // One that hasn't looked at the last message yet needs no other.
+    !matches!(watcher.try_send(()), Err(channel::SendError::Closed(())))
 }

@@ -65,6 +65,9 @@ impl Batch {
         | Response::Reserve {
             tag: theirs, name, ..
         }
+        | Response::Deactivate {
+            tag: theirs, name, ..
+        }
         | Response::Delete { tag: theirs, name }) = response
         else {
             return false;
@@ -99,6 +102,13 @@ impl Batch {
             Response::Reserve { location, .. } => {
                 self.bytes += location.len();
                 Change::Reserved {
+                    name,
+                    location: Location::parse(location),
+                }
+            }
+            Response::Deactivate { location, .. } => {
+                self.bytes += location.len();
+                Change::Moving {
                     name,
                     location: Location::parse(location),
                 }

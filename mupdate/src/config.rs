@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use ravenry_core::config::Endpoint;
+use ravenry_core::mailboxes::Made;
 use ravenry_core::proto::sasl::Secret;
-use ravenry_core::rt::Pool;
+use ravenry_core::rt::{Pool, channel};
 use ravenry_core::tls::Connector;
 
 /// Where the master is, and how long to wait for what.
@@ -29,6 +30,8 @@ pub struct FollowerConfig {
     pub backoff_min: Duration,
     /// The longest.
     pub backoff_max: Duration,
+    /// Who is told what was changed, where others follow this list.
+    pub tell: Option<channel::Sender<Made>>,
 }
 
 /// What a wait may be at least and at most: less would be a busy loop, more no answer at all.
@@ -64,6 +67,7 @@ impl FollowerConfig {
             answer_within: Duration::from_secs(10),
             backoff_min: Duration::from_millis(100),
             backoff_max: Duration::from_secs(5),
+            tell: None,
         }
     }
 }

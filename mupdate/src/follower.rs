@@ -13,13 +13,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use ravenry_core::config::Endpoint;
-use ravenry_core::mailboxes::{ListReader, ListWriter, Removed, SyncToken};
+use ravenry_core::mailboxes::{ListReader, ListWriter, Made, Removed, SyncToken};
+use ravenry_core::proto::mupdate::Place;
 use ravenry_core::proto::sasl::Plain;
 use ravenry_core::rt::{self, Either, Instant, Pool, channel};
 use ravenry_core::tls::{Connector, Leg};
 
 use crate::backoff::Backoff;
-use crate::barrier::{self, Barrier, BarrierError, Reply, Request};
+use crate::barrier::{self, Barrier, BarrierError, Reply, Request, told};
 use crate::batch::BatchLimits;
 use crate::config::FollowerConfig;
 use crate::fault::Fault;
@@ -54,8 +55,11 @@ pub struct Follower {
     requests: channel::Receiver<Request>,
     /// Who is told of commits.
     watchers: Vec<channel::Sender<()>>,
+    /// Who is told what was changed, and whether something of it was dropped.
+    tell: Option<channel::Sender<Made>>,
+    dropped: bool,
     /// Keeps the channel of requests open when no shard has a handle.
-    _handle: Barrier,
+    handle: Barrier,
     published: Arc<Published>,
     backoff: Backoff,
     /// When the present stream began.
@@ -106,7 +110,9 @@ pub fn follower(
         machine: Machine::new(settings, sequence, rt::now()),
         requests,
         watchers: Vec::new(),
-        _handle: handle.clone(),
+        tell: config.tell,
+        dropped: false,
+        handle: handle.clone(),
         published,
         backoff: Backoff::new(config.backoff_min, config.backoff_max),
         synced_at: None,
@@ -118,6 +124,12 @@ pub fn follower(
 }
 
 impl Follower {
+    /// The handle by which it is asked.
+    #[must_use]
+    pub fn barrier(&self) -> Barrier {
+        self.handle.clone()
+    }
+
     /// Follows the master until the shard drains. Barriers that wait then fail as unavailable.
     pub async fn run(mut self) {
         let end = rt::select(rt::draining(), self.follow()).await;
@@ -170,7 +182,13 @@ impl Follower {
             self.handshake(&mut stream).await?;
         }
         let mut sync = Some(self.writer.begin_sync().map_err(Fault::List)?);
-        self.machine.connected(rt::now());
+        let about = self.reader.about().map_err(Fault::List)?;
+        let known = Place {
+            identity: about.upstream.identity,
+            epoch: about.standing.epoch,
+            sequence: about.upstream.sequence,
+        };
+        self.machine.connected(known, rt::now());
         loop {
             let step = self.machine.next(rt::now())?;
             self.machine.tick(rt::now());
@@ -237,7 +255,13 @@ impl Follower {
     fn apply(&mut self, sync: Option<&mut SyncToken>) -> Result<(), Fault> {
         let changes = self.machine.batch().changes();
         let count = u64::try_from(changes.len()).unwrap_or(u64::MAX);
-        let sequence = self.writer.apply(changes, sync).map_err(Fault::List)?;
+        let applied = match self.machine.reached() {
+            Some(place) if sync.is_none() || self.machine.is_delta() => {
+                self.writer.apply_up_to(changes, place)
+            }
+            _ => self.writer.apply(changes, sync),
+        };
+        let sequence = applied.map_err(Fault::List)?;
         self.published.changes.fetch_add(count, Relaxed);
         self.machine.applied(sequence, rt::now());
         self.publish_list(sequence)
@@ -245,11 +269,18 @@ impl Follower {
 
     fn end_sync(&mut self, sync: Option<SyncToken>) -> Result<(), Fault> {
         let sync = sync.expect("invariant: a connection has one sync, and it ends once");
-        let removed = self.writer.end_sync(sync).map_err(Fault::List)?;
-        let Removed {
-            names: removed,
-            sequence,
-        } = removed;
+        let (removed, sequence) = if self.machine.is_delta() {
+            (0, self.reader.sequence().map_err(Fault::List)?)
+        } else {
+            let Removed { names, sequence } = self.writer.end_sync(sync).map_err(Fault::List)?;
+            // Another upstream's place, if there is one, is none of this one's.
+            let place = self.machine.reached().unwrap_or(Place {
+                epoch: 0,
+                ..Place::default()
+            });
+            self.writer.set_reached(place).map_err(Fault::List)?;
+            (names, sequence)
+        };
         self.machine.synced(sequence, rt::now());
         self.synced_at = Some(rt::now());
         self.told = None;
@@ -266,6 +297,7 @@ impl Follower {
     }
 
     fn publish_list(&mut self, sequence: u64) -> Result<(), Fault> {
+        self.tell_made();
         let names = self.reader.count().map_err(Fault::List)?;
         self.published.names.store(names, Relaxed);
         self.published.sequence.store(sequence, Relaxed);
@@ -274,6 +306,16 @@ impl Follower {
             .store(self.machine.batch().refused(), Relaxed);
         self.watchers.retain(told);
         Ok(())
+    }
+
+    /// Hands on what was changed, before any barrier is answered.
+    fn tell_made(&mut self) {
+        let mut made = self.writer.take_made();
+        let Some(tell) = self.tell.as_ref().filter(|_| !made.changes.is_empty()) else {
+            return;
+        };
+        made.whole &= !std::mem::take(&mut self.dropped);
+        self.dropped = tell.try_send(made).is_err();
     }
 
     /// Sends what the machine has to say. A command is a few bytes: where they don't fit, the
@@ -306,6 +348,7 @@ impl Follower {
             let _ = reply.send(match answer {
                 Answer::UpToDate(sequence) => Ok(sequence),
                 Answer::Late => Err(BarrierError::late(self.published.state())),
+                Answer::Refused => Err(BarrierError::REFUSED),
                 Answer::Crowded => Err(BarrierError::CROWDED),
             });
         }
@@ -387,12 +430,6 @@ impl Drop for Follower {
         self.published
             .set_state(FollowerState::Away(AwayReason::NotRunning));
     }
-}
-
-/// Tells a watcher that the list has changed. False: it has gone.
-fn told(watcher: &channel::Sender<()>) -> bool {
-    // One that hasn't looked at the last message yet needs no other.
-    !matches!(watcher.try_send(()), Err(channel::SendError::Closed(())))
 }
 
 async fn sleep_until(until: Option<Instant>) {

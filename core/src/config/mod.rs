@@ -7,6 +7,7 @@
 
 mod endpoint;
 mod error;
+mod mupdate;
 mod network;
 mod read;
 mod reader;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub use self::endpoint::{Endpoint, HostAddress, host_and_port};
 pub use self::error::{ConfigError, Problem};
+pub use self::mupdate::{Conflicts, Guard, MupdateClient, MupdateRole, MupdateServer, MupdateUser};
 pub use self::network::Network;
 use crate::limits;
 use crate::proto::sasl::Secret;
@@ -66,6 +68,8 @@ pub struct Config {
     pub proxy: Option<Proxy>,
     /// Where the mailbox list comes from.
     pub mupdate_client: Option<MupdateClient>,
+    /// A MUPDATE server.
+    pub mupdate_server: Option<MupdateServer>,
     warnings: Vec<String>,
 }
 
@@ -309,21 +313,6 @@ impl Upstream {
             },
         }
     }
-}
-
-/// `[mupdate.client]`: where the mailbox list comes from.
-#[derive(Debug, Clone)]
-pub struct MupdateClient {
-    /// The master.
-    pub server: Endpoint,
-    /// The account of this process there.
-    pub authname: String,
-    /// Its password.
-    pub password: Secret,
-    /// TLS to the master.
-    pub tls: TlsClient,
-    /// How often the master is asked for a sign of life.
-    pub noop_interval: Duration,
 }
 
 fn read_file(path: &Path) -> Result<String, String> {

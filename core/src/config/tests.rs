@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
+mod mupdate;
 mod tls;
 
 /// The least that is a frontend, as pairs of a place and a text, so that a test can add lines.
@@ -203,26 +204,19 @@ fn what_is_not_built_says_so_in_one_message() {
         "",
         "pop3 = [\"127.0.0.1:1110\"]\nreferrals = true\nadmin_actions = \"own\"",
         "",
-        "[mupdate.server]\nrole = \"master\"\n\
-         [mupdate.server.users]\nbackend1 = \"hunter2\"\n[backend]\nimap = []",
+        "[backend]\nimap = []",
     );
     let error = parse(&text, base()).unwrap_err();
     assert_eq!(error.problems().len(), 1, "{error}");
     assert_eq!(
         error.problems()[0].text,
         "not built yet: virtual_domains = \"userid\", proxy.pop3, proxy.referrals = true, \
-         proxy.admin_actions = \"own\", \
-         mupdate.server.role, mupdate.server.users, backend.imap"
+         proxy.admin_actions = \"own\", backend.imap"
     );
     assert_eq!(error.problems()[0].line, Some(3));
 
-    for (table, key) in [
-        ("[backend]", "backend"),
-        ("[mupdate.server]", "mupdate.server"),
-    ] {
-        let said = refused(&frontend("", "", "", "", table));
-        assert!(said.contains(&format!("not built yet: {key}\n")), "{said}");
-    }
+    let said = refused(&frontend("", "", "", "", "[backend]"));
+    assert!(said.contains("not built yet: backend\n"), "{said}");
     let backend_alone = "servername = \"b\"\nstate_dir = \"s\"\n[backend]\nimap = []";
     assert_eq!(
         parse(backend_alone, base()).unwrap_err().problems().len(),

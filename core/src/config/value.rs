@@ -149,6 +149,23 @@ pub(super) fn check_secret(bytes: &[u8]) -> Parsed<Secret> {
 
 /// `"2s"`, `"500ms"`, `"5min"`, `"1h"`, or a number of seconds.
 pub(super) fn duration(value: &DeValue<'_>) -> Parsed<Duration> {
+    let duration = any_duration(value)?;
+    if !(limits::DURATION_LEAST..=limits::DURATION_MOST).contains(&duration) {
+        return Err("wants a duration from 100ms to 24h".to_owned());
+    }
+    Ok(duration)
+}
+
+/// How long something is kept: up to ten years.
+pub(super) fn long_duration(value: &DeValue<'_>) -> Parsed<Duration> {
+    let duration = any_duration(value)?;
+    if duration > limits::KEPT_MOST {
+        return Err("wants a duration up to 87600h (ten years)".to_owned());
+    }
+    Ok(duration)
+}
+
+fn any_duration(value: &DeValue<'_>) -> Parsed<Duration> {
     const HOW: &str = "wants a duration such as \"2s\", \"500ms\", \"5min\" or \"1h\"";
     let parsed = match value {
         DeValue::String(s) => parse_duration(s),
@@ -159,11 +176,7 @@ pub(super) fn duration(value: &DeValue<'_>) -> Parsed<Duration> {
         }
         other => return Err(format!("{HOW}, not {}", kind(other))),
     };
-    let duration = parsed.ok_or_else(|| HOW.to_owned())?;
-    if !(limits::DURATION_LEAST..=limits::DURATION_MOST).contains(&duration) {
-        return Err("wants a duration from 100ms to 24h".to_owned());
-    }
-    Ok(duration)
+    parsed.ok_or_else(|| HOW.to_owned())
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {

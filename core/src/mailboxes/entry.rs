@@ -9,6 +9,8 @@ pub enum State {
     Active,
     /// The name is taken, the mailbox isn't there (yet, or for a moment).
     Reserved,
+    /// As reserved: the mailbox leaves its server for another, which may activate it there.
+    Moving,
 }
 
 /// Where a mailbox lives: MUPDATE's `server!partition`.
@@ -89,6 +91,7 @@ impl<'a> Record<'a> {
         let state = match state {
             1 => State::Active,
             2 => State::Reserved,
+            3 => State::Moving,
             _ => return None,
         };
         Some(Self {
@@ -111,6 +114,7 @@ impl<'a> Record<'a> {
         into.push(match self.state {
             State::Active => 1,
             State::Reserved => 2,
+            State::Moving => 3,
         });
         into.extend_from_slice(&len(self.server).to_le_bytes());
         into.extend_from_slice(&len(self.partition).to_le_bytes());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::entry::Record;
 use super::file::Store;
 use super::name::key_of;
-use super::tables::{Meta, Reading, successor};
+use super::tables::{Meta, Reading, server_key, successor};
 use super::visible::{Part, Visible};
 use super::{Entry, Identity, ListError, Name, Namespace};
 
@@ -64,6 +64,14 @@ impl ListReader {
             found.push((server.to_owned(), count));
         }
         Ok(found)
+    }
+
+    /// How many names are at a backend.
+    pub fn count_at(&self, server: &str) -> Result<u64, ListError> {
+        let reading = self.store.read()?;
+        let found = self.store.tables.servers.get(&reading, &server_key(server));
+        let found = found.map_err(|error| self.store.error(error))?;
+        Ok(found.and_then(decode_server).map_or(0, |(count, _)| count))
     }
 
     /// Whether `identity` sees a mailbox below `name`, in their view of the tree.

@@ -5,6 +5,9 @@
 //!   the ACL of an active mailbox grants `l` to the identifier, not that nothing takes it away.
 //!   What a mailbox's own user may see isn't in it: those names stand together in `names`.
 //! * `servers`: how many names are at a backend.
+//! * `changes`, kept where others follow: sequence of a commit, name, with nothing as its value for a
+//!   name that was last changed by that commit, and the time for one that was removed by it (a
+//!   *tombstone*, for a while).
 //! * `meta`: one record, [`Meta`].
 //!
 //! A key ends at 511 bytes and a name may have 490, so an identifier's tag has 20 at most: a longer
@@ -16,11 +19,12 @@ use heed::{CommitOrAbort, Database, Env, RoTxn, RwTxn, WithoutTls};
 
 use super::acl::entries;
 use super::entry::{Record, State};
+use super::standing::{Standing, Upstream};
 use super::{Name, Rights, UserId};
 
 /// The layout's number: another one means that the file is begun anew.
-pub(super) const SCHEMA: u32 = 1;
-pub(super) const DATABASES_MAX: u32 = 4;
+pub(super) const SCHEMA: u32 = 2;
+pub(super) const DATABASES_MAX: u32 = 5;
 
 pub(super) type Table = Database<'static, Bytes, Bytes>;
 pub(super) type Reading<'e> = RoTxn<'e, WithoutTls>;
@@ -31,6 +35,7 @@ pub(super) struct Tables {
     pub(super) names: Table,
     pub(super) access: Table,
     pub(super) servers: Table,
+    pub(super) changes: Table,
     pub(super) meta: Table,
 }
 
@@ -39,7 +44,7 @@ impl Tables {
     /// dropped one would fail later).
     pub(super) fn open(env: &Env<WithoutTls>) -> heed::Result<Self> {
         let transaction = env.write_txn()?;
-        let (names, access, servers, meta) = env
+        let (names, access, servers, changes, meta) = env
             .create_databases_and_commit(transaction, |opener, transaction| {
                 let mut table =
                     |name| opener.create_database::<Bytes, Bytes>(transaction, Some(name));
@@ -47,6 +52,7 @@ impl Tables {
                     table("names")?,
                     table("access")?,
                     table("servers")?,
+                    table("changes")?,
                     table("meta")?,
                 );
                 Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
@@ -56,6 +62,7 @@ impl Tables {
             names,
             access,
             servers,
+            changes,
             meta,
         })
     }
@@ -79,36 +86,102 @@ pub(super) struct Meta {
     pub(super) sequence: u64,
     /// The id of the next new name.
     pub(super) next_id: u64,
+    /// Which list this is: drawn when it was begun.
+    pub(super) identity: u64,
+    /// `changes` has each name that a later commit than this changed; [`NOT_KEPT`]: it has none.
+    pub(super) indexed_from: u64,
+    /// … and each that a later commit than this removed.
+    pub(super) removed_from: u64,
+    /// Whose list this is.
+    pub(super) standing: Standing,
+    /// How far it has come in another's.
+    pub(super) upstream: Upstream,
 }
 
 impl Meta {
-    pub(super) const NEW: Self = Self {
-        schema: SCHEMA,
-        complete: false,
-        sequence: 0,
-        next_id: 0,
-    };
+    pub(super) fn new(identity: u64) -> Self {
+        Self {
+            schema: SCHEMA,
+            complete: false,
+            sequence: 0,
+            next_id: 0,
+            identity,
+            indexed_from: NOT_KEPT,
+            removed_from: NOT_KEPT,
+            standing: Standing::default(),
+            upstream: Upstream::default(),
+        }
+    }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (schema, bytes) = bytes.split_first_chunk()?;
         let ([complete], bytes) = bytes.split_first_chunk::<1>()?;
-        let (sequence, bytes) = bytes.split_first_chunk()?;
-        let next_id: &[u8; 8] = bytes.try_into().ok()?;
+        let (words, []) = bytes.as_chunks() else {
+            return None;
+        };
+        let words: &[[u8; 8]; 10] = words.try_into().ok()?;
+        let [
+            sequence,
+            next_id,
+            identity,
+            indexed_from,
+            removed_from,
+            epoch,
+            master_in,
+            superseded_by,
+            upstream,
+            reached,
+        ] = words.map(u64::from_le_bytes);
         Some(Self {
             schema: u32::from_le_bytes(*schema),
             complete: *complete == 1,
-            sequence: u64::from_le_bytes(*sequence),
-            next_id: u64::from_le_bytes(*next_id),
+            sequence,
+            next_id,
+            identity,
+            indexed_from,
+            removed_from,
+            standing: Standing {
+                epoch,
+                master_in,
+                superseded_by,
+            },
+            upstream: Upstream {
+                identity: upstream,
+                sequence: reached,
+            },
         })
     }
 
     fn encode(&self) -> Vec<u8> {
         let mut bytes = self.schema.to_le_bytes().to_vec();
         bytes.push(u8::from(self.complete));
-        bytes.extend_from_slice(&self.sequence.to_le_bytes());
-        bytes.extend_from_slice(&self.next_id.to_le_bytes());
+        for word in [
+            self.sequence,
+            self.next_id,
+            self.identity,
+            self.indexed_from,
+            self.removed_from,
+            self.standing.epoch,
+            self.standing.master_in,
+            self.standing.superseded_by,
+            self.upstream.identity,
+            self.upstream.sequence,
+        ] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
         bytes
     }
+}
+
+/// The key of a name in `changes`.
+pub(super) fn change_key(sequence: u64, name_key: &[u8]) -> Vec<u8> {
+    [&sequence.to_be_bytes()[..], name_key].concat()
+}
+
+/// The sequence and the name's key in a key of `changes`.
+pub(super) fn split_change_key(key: &[u8]) -> Option<(u64, &[u8])> {
+    let (sequence, name_key) = key.split_first_chunk()?;
+    Some((u64::from_be_bytes(*sequence), name_key))
 }
 
 /// The keys of `access` for a mailbox with this record, sorted, none twice.
@@ -169,6 +242,8 @@ pub(super) fn hash(text: &[u8]) -> u64 {
     })
 }
 
+/// `changes` isn't kept.
+pub(super) const NOT_KEPT: u64 = u64::MAX;
 pub(super) const META_KEY: &[u8] = b"meta";
 const ACCESS_TAG_BYTES_MAX: usize = 20;
 const SERVER_TAG_BYTES_MAX: usize = 255;

@@ -1,4 +1,4 @@
-//! Writing the list: the follower's changes, and full syncs.
+//! Writing the list: the follower's changes, and full syncs. A master's changes are [`super::Edit`]s.
 //!
 //! A change that changes nothing writes nothing, so a resync of an unchanged list leaves
 //! the file alone. A transaction is bounded ([`BATCH_CHANGES_MAX`]), since what it touches is held
@@ -9,13 +9,14 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use heed::RwTxn;
-
-use super::entry::{Record, State};
+use super::entry::Record;
 use super::file::Store;
-use super::reader::{damaged, decode_server};
-use super::tables::{Meta, access_keys, server_key};
+use super::made::Made;
+use super::reader::damaged;
+use super::tables::Meta;
+use super::transaction::Transaction;
 use super::{Acl, ListError, Location, Name};
+use crate::proto::mupdate::Place;
 
 /// What MUPDATE said about a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,13 @@ pub enum Change {
         /// The name.
         name: Name,
         /// By whom.
+        location: Location,
+    },
+    /// DEACTIVATE: the name is taken, and another server may activate it.
+    Moving {
+        /// The name.
+        name: Name,
+        /// Where from.
         location: Location,
     },
     /// DELETE: the name is free.
@@ -63,12 +71,16 @@ pub struct Removed {
 
 /// The list, to be written: there is one.
 pub struct ListWriter {
-    store: Arc<Store>,
+    pub(super) store: Arc<Store>,
+    pub(super) made: Made,
 }
 
 impl ListWriter {
     pub(super) fn new(store: Arc<Store>) -> Self {
-        Self { store }
+        Self {
+            store,
+            made: Made::default(),
+        }
     }
 
     /// Begins a full sync. Every change until its end goes to [`Self::apply`] with the token.
@@ -78,6 +90,19 @@ impl ListWriter {
             seen: BTreeMap::new(),
             first_new_id: meta.next_id,
         })
+    }
+
+    /// As [`Self::apply`], of a stream that has come to `place` with them: it is kept with the last
+    /// of the changes.
+    pub fn apply_up_to(&mut self, changes: &[Change], place: Place) -> Result<u64, ListError> {
+        let last = changes.len().saturating_sub(BATCH_CHANGES_MAX);
+        self.apply(&changes[..last], None)?;
+        let mut transaction = Transaction::begin(&self.store)?;
+        for change in &changes[last..] {
+            transaction.apply(change)?;
+        }
+        transaction.reach(place);
+        transaction.commit(&mut self.made)
     }
 
     /// Makes changes, in order, in as many transactions as their number asks for. Answers the
@@ -91,9 +116,12 @@ impl ListWriter {
         for batch in changes.chunks(BATCH_CHANGES_MAX) {
             let mut transaction = Transaction::begin(&self.store)?;
             for change in batch {
-                transaction.apply(change, sync.as_deref_mut())?;
+                let id = transaction.apply(change)?;
+                if let (Some(sync), Some(id)) = (sync.as_deref_mut(), id) {
+                    sync.see(id);
+                }
             }
-            sequence = Some(transaction.commit()?);
+            sequence = Some(transaction.commit(&mut self.made)?);
         }
         match sequence {
             Some(sequence) => Ok(sequence),
@@ -115,22 +143,18 @@ impl ListWriter {
             for key in &unseen {
                 names += u64::from(transaction.remove(key)?);
             }
-            transaction.commit()?;
+            transaction.commit(&mut self.made)?;
         }
         let mut transaction = Transaction::begin(&self.store)?;
         transaction.complete();
         Ok(Removed {
             names,
-            sequence: transaction.commit()?,
+            sequence: transaction.commit(&mut self.made)?,
         })
     }
 
     /// Some names that the sync didn't see, and where to go on; `None` at the end.
-    fn unseen(
-        &self,
-        token: &SyncToken,
-        after: &[u8],
-    ) -> Result<Option<(Vec<Key>, Key)>, ListError> {
+    fn unseen(&self, token: &SyncToken, after: &[u8]) -> Result<Option<Unseen>, ListError> {
         let reading = self.store.read()?;
         let after = if after.is_empty() {
             Bound::Unbounded
@@ -156,6 +180,11 @@ impl ListWriter {
             }
         }
         Ok(last.map(|last| (unseen, last.to_vec())))
+    }
+
+    /// What was changed since it was last asked, where the list is one that others follow.
+    pub fn take_made(&mut self) -> Made {
+        std::mem::take(&mut self.made)
     }
 
     fn meta(&self, reading: &heed::RoTxn<'_>) -> Result<Meta, ListError> {
@@ -197,182 +226,8 @@ impl SyncToken {
     }
 }
 
-type Key = Vec<u8>;
-
-/// A write transaction that knows whether it has anything to commit.
-struct Transaction<'s> {
-    store: &'s Store,
-    writing: RwTxn<'s>,
-    meta: Meta,
-    changed: bool,
-    /// How many more (or fewer) names each backend has.
-    servers: BTreeMap<String, i64>,
-    buffer: Vec<u8>,
-}
-
-impl<'s> Transaction<'s> {
-    fn begin(store: &'s Store) -> Result<Self, ListError> {
-        let writing = store.env.write_txn().map_err(|error| store.error(error))?;
-        let meta = store
-            .tables
-            .meta(&writing)
-            .map_err(|error| store.error(error))?;
-        let meta = meta.ok_or_else(|| damaged("the record of its layout"))?;
-        let (servers, buffer) = (BTreeMap::new(), Vec::new());
-        Ok(Self {
-            store,
-            writing,
-            meta,
-            changed: false,
-            servers,
-            buffer,
-        })
-    }
-
-    fn apply(&mut self, change: &Change, sync: Option<&mut SyncToken>) -> Result<(), ListError> {
-        let (name, location, state, acl) = match change {
-            Change::Active {
-                name,
-                location,
-                acl,
-            } => (name, location, State::Active, acl.as_bytes()),
-            Change::Reserved { name, location } => (name, location, State::Reserved, &[][..]),
-            Change::Deleted { name } => return self.remove(&name.to_key()).map(drop),
-        };
-        let id = self.put(&name.to_key(), location, state, acl)?;
-        if let Some(sync) = sync {
-            sync.see(id);
-        }
-        Ok(())
-    }
-
-    /// Writes a name, if that changes anything; its id.
-    fn put(
-        &mut self,
-        key: &[u8],
-        location: &Location,
-        state: State,
-        acl: &[u8],
-    ) -> Result<u64, ListError> {
-        let old = self.get(key)?;
-        let old = old.as_deref().and_then(Record::decode);
-        let mut record = Record::new(self.meta.next_id, state, location, acl);
-        record.sequence = self.meta.sequence + 1;
-        if let Some(old) = old {
-            record.id = old.id;
-            if (Record {
-                sequence: old.sequence,
-                ..record
-            }) == old
-            {
-                return Ok(old.id);
-            }
-        } else {
-            self.meta.next_id += 1;
-        }
-        record.encode(&mut self.buffer);
-        let put = self
-            .store
-            .tables
-            .names
-            .put(&mut self.writing, key, &self.buffer);
-        put.map_err(|error| self.store.error(error))?;
-        let old_keys = old.map(|old| access_keys(key, &old)).unwrap_or_default();
-        self.replace_access(&old_keys, &access_keys(key, &record))?;
-        if let Some(old) = old {
-            self.count(old.server, -1);
-        }
-        self.count(record.server, 1);
-        self.changed = true;
-        Ok(record.id)
-    }
-
-    /// Removes a name; whether it was there.
-    fn remove(&mut self, key: &[u8]) -> Result<bool, ListError> {
-        let Some(old) = self.get(key)? else {
-            return Ok(false);
-        };
-        let old = Record::decode(&old).ok_or_else(|| damaged("a record"))?;
-        let deleted = self.store.tables.names.delete(&mut self.writing, key);
-        deleted.map_err(|error| self.store.error(error))?;
-        self.replace_access(&access_keys(key, &old), &[])?;
-        self.count(old.server, -1);
-        self.changed = true;
-        Ok(true)
-    }
-
-    fn complete(&mut self) {
-        if !self.meta.complete {
-            self.meta.complete = true;
-            self.changed = true;
-        }
-    }
-
-    /// Commits, if there is anything; the number of the last commit.
-    fn commit(mut self) -> Result<u64, ListError> {
-        if !self.changed {
-            self.writing.abort();
-            return Ok(self.meta.sequence);
-        }
-        self.meta.sequence += 1;
-        let store = self.store;
-        self.write_counts()?;
-        let put = store.tables.put_meta(&mut self.writing, &self.meta);
-        put.and_then(|()| self.writing.commit())
-            .map_err(|error| store.error(error))?;
-        Ok(self.meta.sequence)
-    }
-
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ListError> {
-        let found = self.store.tables.names.get(&self.writing, key);
-        Ok(found
-            .map_err(|error| self.store.error(error))?
-            .map(<[u8]>::to_vec))
-    }
-
-    fn replace_access(&mut self, old: &[Vec<u8>], new: &[Vec<u8>]) -> Result<(), ListError> {
-        let access = self.store.tables.access;
-        let mut replaced = || {
-            for gone in old.iter().filter(|key| new.binary_search(key).is_err()) {
-                access.delete(&mut self.writing, gone)?;
-            }
-            for come in new.iter().filter(|key| old.binary_search(key).is_err()) {
-                access.put(&mut self.writing, come, &[])?;
-            }
-            Ok(())
-        };
-        replaced().map_err(|error| self.store.error(error))
-    }
-
-    fn count(&mut self, server: &str, by: i64) {
-        match self.servers.get_mut(server) {
-            Some(count) => *count += by,
-            None => {
-                self.servers.insert(server.to_owned(), by);
-            }
-        }
-    }
-
-    fn write_counts(&mut self) -> Result<(), ListError> {
-        let servers = self.store.tables.servers;
-        for (server, by) in std::mem::take(&mut self.servers) {
-            let key = server_key(&server);
-            let error = |error| self.store.error(error);
-            let value = servers.get(&self.writing, &key).map_err(error)?;
-            let old = value.and_then(decode_server).map_or(0, |(count, _)| count);
-            let count = old.saturating_add_signed(by);
-            if count == 0 {
-                servers.delete(&mut self.writing, &key).map_err(error)?;
-            } else if by != 0 {
-                let value = [&count.to_le_bytes()[..], server.as_bytes()].concat();
-                servers
-                    .put(&mut self.writing, &key, &value)
-                    .map_err(error)?;
-            }
-        }
-        Ok(())
-    }
-}
+/// Keys of names that a sync didn't see, and the last key that was looked at.
+type Unseen = (Vec<Vec<u8>>, Vec<u8>);
 
 /// The most changes of one transaction.
 const BATCH_CHANGES_MAX: usize = 1000;

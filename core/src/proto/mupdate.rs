@@ -1,11 +1,17 @@
-//! MUPDATE: what a client of a MUPDATE server reads and sends (RFC 3656).
+//! MUPDATE (RFC 3656): what a client reads and sends; a server's side is in [`request()`] and [`reply`].
 //!
 //! A response was gathered by [`crate::wire::mupdate`]; [`response`] reads it. Strings are quoted
 //! or literals; Cyrus sends literals alone, and leaves the texts of some errors bare, which is taken.
 
+mod place;
+pub mod reply;
+mod request;
+
 use std::borrow::Cow;
 use std::fmt;
 
+pub use self::place::Place;
+pub use self::request::{BadRequest, Request, Unreadable, Verb, request};
 use super::imap::{Cursor, ParseError};
 use super::sasl::Secret;
 
@@ -25,6 +31,8 @@ pub enum Response<'a> {
     PartialUpdate,
     /// `* OK MUPDATE …`: the end of the banner.
     Banner(Banner<'a>),
+    /// `* X-DELTA`, a Ravenry's: which list it has, and where it is.
+    Delta(Place),
     /// `* BYE`: the server closes the connection.
     Bye(Text<'a>),
     /// An untagged response of another name: a capability not known here.
@@ -54,6 +62,27 @@ pub enum Response<'a> {
         name: Text<'a>,
         /// `server!partition`
         location: Text<'a>,
+    },
+    /// A mailbox is reserved, and another server may activate it: from a Ravenry alone.
+    Deactivate {
+        /// Of the command that asked for it.
+        tag: &'a [u8],
+        /// The mailbox.
+        name: Text<'a>,
+        /// `server!partition`
+        location: Text<'a>,
+    },
+    /// X-SINCE, a Ravenry's: what follows is what has changed since.
+    Since {
+        /// Of the command that asked for it.
+        tag: &'a [u8],
+    },
+    /// X-SEQUENCE, a Ravenry's: with what came before this, the list is as it was at that commit.
+    Sequence {
+        /// Of the command that asked for it.
+        tag: &'a [u8],
+        /// The commit.
+        sequence: u64,
     },
     /// A mailbox is gone.
     Delete {
@@ -143,10 +172,34 @@ pub fn response(bytes: &[u8]) -> Result<Response<'_>, ParseError> {
             name: string(&mut cursor)?,
         }
     } else {
-        return Err(ParseError::Expected("a MUPDATE response"));
+        extended(tag, name, &mut cursor)?
     };
     cursor.end()?;
     Ok(response)
+}
+
+/// What one Ravenry says to another.
+fn extended<'a>(
+    tag: &'a [u8],
+    name: &[u8],
+    cursor: &mut Cursor<'a>,
+) -> Result<Response<'a>, ParseError> {
+    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    if is("DEACTIVATE") {
+        return Ok(Response::Deactivate {
+            tag,
+            name: string(cursor)?,
+            location: string(cursor)?,
+        });
+    }
+    if is("X-SINCE") {
+        return Ok(Response::Since { tag });
+    }
+    if is("X-SEQUENCE") {
+        let sequence = Place::number(&string(cursor)?).ok_or(ParseError::Number)?;
+        return Ok(Response::Sequence { tag, sequence });
+    }
+    Err(ParseError::Expected("a MUPDATE response"))
 }
 
 fn untagged(mut cursor: Cursor<'_>) -> Result<Response<'_>, ParseError> {
@@ -160,6 +213,13 @@ fn untagged(mut cursor: Cursor<'_>) -> Result<Response<'_>, ParseError> {
         Response::StartTls
     } else if is("PARTIAL-UPDATE") {
         Response::PartialUpdate
+    } else if is("X-DELTA") {
+        let strings = strings(&mut cursor)?;
+        let place = match &strings[..] {
+            [identity, epoch, sequence] => Place::parse(identity, epoch, sequence),
+            _ => None,
+        };
+        Response::Delta(place.ok_or(ParseError::Expected("a list's place"))?)
     } else if is("BYE") {
         Response::Bye(text(&mut cursor)?)
     } else if is("OK") {
@@ -247,6 +307,8 @@ pub enum Command<'a> {
     StartTls,
     /// UPDATE: the whole list, then every change.
     Update,
+    /// X-UPDATE, to a Ravenry alone: what has changed since, then every change.
+    UpdateSince(Place),
     /// NOOP: answered when all changes before it are sent.
     Noop,
     /// LOGOUT
@@ -300,6 +362,11 @@ impl Command<'_> {
                 literal(out, initial.expose());
                 out.extend_from_slice(b"\r\n");
                 return;
+            }
+            Self::UpdateSince(place) => {
+                out.extend_from_slice(tag.to_string().as_bytes());
+                let [identity, epoch, sequence] = place.strings();
+                return reply::quoted("X-UPDATE", &[&identity, &epoch, &sequence], out);
             }
             Self::StartTls => ("STARTTLS", &[]),
             Self::Update => ("UPDATE", &[]),

@@ -6,7 +6,7 @@ use super::imap::{
     CommandError, CommandEvent, CommandFramer, CommandLimits, LineError, Literal, ResponseEvent,
     ResponseScanner,
 };
-use super::mupdate::ResponseFramer;
+use super::mupdate::Framer;
 
 /// What a framer has reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,7 +193,7 @@ pub fn responses(pieces: &[&[u8]], line_bytes_max: usize) -> Vec<Seen> {
     seen
 }
 
-/// Plays a MUPDATE server's bytes to a [`ResponseFramer`].
+/// Plays a MUPDATE server's bytes to a [`Framer`].
 #[must_use]
 pub fn mupdate(pieces: &[&[u8]], bytes_max: usize) -> Vec<Seen> {
     let mut feed = Feed {
@@ -201,7 +201,7 @@ pub fn mupdate(pieces: &[&[u8]], bytes_max: usize) -> Vec<Seen> {
         buf: Vec::new(),
         skip: 0,
     };
-    let mut framer = ResponseFramer::new(bytes_max);
+    let mut framer = Framer::new(bytes_max);
     let mut seen = Vec::new();
     loop {
         match framer.next(&feed.buf) {

@@ -249,7 +249,9 @@ impl Play {
                     prop_assert!(states.contains(&list), "{list:?} is none of {states:?}");
                 }
                 Answer::Late => prop_assert_eq!(self.world.now, deadline),
-                Answer::Crowded => prop_assert!(false, "nobody is turned away here"),
+                Answer::Refused | Answer::Crowded => {
+                    prop_assert!(false, "nobody is turned away here");
+                }
             }
         }
         Ok(())

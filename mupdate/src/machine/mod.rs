@@ -31,10 +31,10 @@ mod tests;
 
 use std::time::Duration;
 
-use ravenry_core::proto::mupdate::Command;
+use ravenry_core::proto::mupdate::{Command, Place};
 use ravenry_core::proto::sasl::Plain;
 use ravenry_core::rt::Instant;
-use ravenry_core::wire::mupdate::ResponseFramer;
+use ravenry_core::wire::mupdate::Framer;
 
 use crate::barriers::Barriers;
 use crate::batch::{Batch, BatchLimits};
@@ -84,6 +84,8 @@ pub(crate) enum Answer {
     UpToDate(u64),
     /// The deadline passed, or there is nothing to wait for.
     Late,
+    /// The master itself can't tell: it is a replica that has lost its own.
+    Refused,
     /// Too many wait already.
     Crowded,
 }
@@ -98,7 +100,7 @@ enum Phase {
     /// The answer to STARTTLS, and then the handshake.
     StartTls,
     /// The answer to AUTHENTICATE.
-    Login,
+    Login { delta: Option<Place> },
     /// The list, and the OK that ends it.
     Listing,
     /// Changes, and answers to NOOP.
@@ -110,6 +112,8 @@ enum Phase {
 struct Offers {
     plain: bool,
     starttls: bool,
+    /// It can tell what has changed.
+    delta: Option<Place>,
 }
 
 /// What is to happen once the batch is committed.
@@ -119,6 +123,7 @@ enum Due {
     StartTls,
     EndSync,
     AnswerBarriers,
+    RefuseBarriers,
 }
 
 /// See the head of this file.
@@ -127,7 +132,7 @@ pub(crate) struct Machine<R> {
     phase: Phase,
     /// STARTTLS has been done on this connection.
     secured: bool,
-    framer: ResponseFramer,
+    framer: Framer,
     input: Vec<u8>,
     /// Bytes of `input` that are used up.
     taken: usize,
@@ -142,6 +147,14 @@ pub(crate) struct Machine<R> {
     noop_next: Instant,
     /// The list's sequence as of the last commit.
     sequence: u64,
+    /// How far the list has come in which upstream's, before this connection.
+    known: Place,
+    /// Whose list is told on this connection; `None`: it can't be told what has changed since.
+    upstream: Option<Place>,
+    /// What is told are changes, not the whole list.
+    delta: bool,
+    /// The upstream's commit up to which all has come.
+    reached: Option<u64>,
     barriers: Barriers<R>,
     /// No stream is in sight: who asks is told so at once.
     given_up: bool,
@@ -154,7 +167,7 @@ impl<R> Machine<R> {
         Self {
             phase: Phase::Away,
             secured: false,
-            framer: ResponseFramer::new(RESPONSE_BYTES_MAX),
+            framer: Framer::new(RESPONSE_BYTES_MAX),
             input: Vec::new(),
             taken: 0,
             output: Vec::new(),
@@ -165,6 +178,10 @@ impl<R> Machine<R> {
             noops: 0,
             noop_next: now,
             sequence,
+            known: Place::default(),
+            upstream: None,
+            delta: false,
+            reached: None,
             barriers: Barriers::new(settings.barriers_max),
             given_up: false,
             shared: 0,
@@ -173,9 +190,11 @@ impl<R> Machine<R> {
         }
     }
 
-    /// A connection is there: its banner is awaited.
-    pub(crate) fn connected(&mut self, now: Instant) {
+    /// A connection is there: its banner is awaited. `known` is how far the list has come, in which
+    /// upstream's.
+    pub(crate) fn connected(&mut self, known: Place, now: Instant) {
         self.disconnected();
+        self.known = known;
         self.given_up = false;
         self.await_banner(now);
     }
@@ -201,13 +220,16 @@ impl<R> Machine<R> {
     pub(crate) fn disconnected(&mut self) {
         self.phase = Phase::Away;
         self.secured = false;
-        self.framer = ResponseFramer::new(RESPONSE_BYTES_MAX);
+        self.framer = Framer::new(RESPONSE_BYTES_MAX);
         self.input = Vec::new();
         self.taken = 0;
         self.output.clear();
         self.batch.clear();
         self.due = Due::Nothing;
         self.noop = None;
+        self.upstream = None;
+        self.delta = false;
+        self.reached = None;
         self.barriers.broken();
     }
 
@@ -247,17 +269,22 @@ impl<R> Machine<R> {
                     return Ok(Step::Apply);
                 }
                 Due::EndSync => return Ok(Step::EndSync),
+                Due::RefuseBarriers => self.barriers_done(Answer::Refused, now),
                 Due::AnswerBarriers => {
                     // Only now: a NOOP sent before would take those along who wait for this one.
-                    self.due = Due::Nothing;
-                    self.noop = None;
-                    self.noop_next = now + self.settings.noop_every;
-                    let answer = Answer::UpToDate(self.sequence);
-                    self.answers
-                        .extend(self.barriers.answered().map(|reply| (reply, answer)));
+                    self.barriers_done(Answer::UpToDate(self.sequence), now);
                 }
             }
         }
+    }
+
+    /// The NOOP in flight is answered.
+    fn barriers_done(&mut self, answer: Answer, now: Instant) {
+        self.due = Due::Nothing;
+        self.noop = None;
+        self.noop_next = now + self.settings.noop_every;
+        self.answers
+            .extend(self.barriers.answered().map(|reply| (reply, answer)));
     }
 
     /// The changes to commit now.
@@ -265,16 +292,36 @@ impl<R> Machine<R> {
         &self.batch
     }
 
+    /// Whether what was told is what has changed, and not the whole list: nothing else goes.
+    pub(crate) fn is_delta(&self) -> bool {
+        self.delta
+    }
+
+    /// Where the list is in the upstream's once the batch is committed, if all of a commit has come.
+    pub(crate) fn reached(&self) -> Option<Place> {
+        let sequence = self.reached?;
+        let upstream = self.upstream?;
+        Some(Place {
+            sequence,
+            ..upstream
+        })
+    }
+
     /// Whether changes should be committed although more may come: in the stream they should not
     /// wait; during a sync nobody can tell them from old ones before its end.
     pub(crate) fn should_apply(&self) -> bool {
-        self.phase == Phase::Streaming && !self.batch.is_empty()
+        let anything = !self.batch.is_empty() || self.reached.is_some();
+        self.phase == Phase::Streaming && anything
     }
 
     /// The batch is committed. The time it took is not counted against the master.
     pub(crate) fn applied(&mut self, sequence: u64, now: Instant) {
         self.sequence = sequence;
         self.batch.clear();
+        // What a whole list has reached is known at its end.
+        if self.phase == Phase::Streaming || self.delta {
+            self.reached = None;
+        }
         self.heard = now;
     }
 
@@ -283,6 +330,7 @@ impl<R> Machine<R> {
         debug_assert!(self.due == Due::EndSync && self.batch.is_empty());
         self.sequence = sequence;
         self.due = Due::Nothing;
+        self.reached = None;
         self.phase = Phase::Streaming;
         self.heard = now;
         self.noop_next = now;
@@ -354,7 +402,7 @@ impl<R> Machine<R> {
     pub(crate) fn state(&self) -> Option<FollowerState> {
         match self.phase {
             Phase::Away => None,
-            Phase::Greeting { .. } | Phase::StartTls | Phase::Login => {
+            Phase::Greeting { .. } | Phase::StartTls | Phase::Login { .. } => {
                 Some(FollowerState::Connecting)
             }
             Phase::Listing => Some(FollowerState::Syncing),
@@ -372,7 +420,7 @@ impl<R> Machine<R> {
             Phase::Away => "a connection",
             Phase::Greeting { .. } => "the banner",
             Phase::StartTls => "the answer to STARTTLS",
-            Phase::Login => "the answer to AUTHENTICATE",
+            Phase::Login { .. } => "the answer to AUTHENTICATE",
             Phase::Listing => "the mailbox list",
             Phase::Streaming => "the answer to NOOP",
         }

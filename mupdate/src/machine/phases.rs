@@ -1,6 +1,6 @@
 //! What each response means in each phase of the conversation.
 
-use ravenry_core::proto::mupdate::{self, Command, Completion, Response};
+use ravenry_core::proto::mupdate::{self, Command, Completion, Place, Response};
 use ravenry_core::rt::Instant;
 
 use super::{
@@ -36,7 +36,7 @@ impl<R> Machine<R> {
             Phase::Away => Ok(()),
             Phase::Greeting { lines, offers } => self.greeting(response, lines, offers),
             Phase::StartTls => self.starttls(response),
-            Phase::Login => self.login(response),
+            Phase::Login { delta } => self.login(response, delta),
             Phase::Listing => self.listing(response),
             Phase::Streaming => self.streaming(response),
         }
@@ -64,6 +64,10 @@ impl<R> Machine<R> {
                 offers.starttls = true;
                 Phase::Greeting { lines, offers }
             }
+            Response::Delta(place) => {
+                offers.delta = Some(*place);
+                Phase::Greeting { lines, offers }
+            }
             Response::Compress(_) | Response::PartialUpdate | Response::Other(_) => {
                 Phase::Greeting { lines, offers }
             }
@@ -82,7 +86,9 @@ impl<R> Machine<R> {
                     initial: &initial,
                 };
                 login.encode(LOGIN_TAG, &mut self.output);
-                Phase::Login
+                Phase::Login {
+                    delta: offers.delta,
+                }
             }
             other => return Err(self.unexpected(other)),
         };
@@ -105,10 +111,15 @@ impl<R> Machine<R> {
     }
 
     /// The answer to AUTHENTICATE (section 4.2); then the list is asked for.
-    fn login(&mut self, response: &Response<'_>) -> Result<(), Fault> {
+    fn login(&mut self, response: &Response<'_>, delta: Option<Place>) -> Result<(), Fault> {
         match response {
             Response::Ok(done) if is(done, LOGIN_TAG) => {
-                Command::Update.encode(UPDATE_TAG, &mut self.output);
+                self.upstream = delta;
+                let update = match delta {
+                    Some(_) => Command::UpdateSince(self.known),
+                    None => Command::Update,
+                };
+                update.encode(UPDATE_TAG, &mut self.output);
                 self.phase = Phase::Listing;
                 Ok(())
             }
@@ -126,6 +137,10 @@ impl<R> Machine<R> {
                 self.due = Due::EndSync;
                 Ok(())
             }
+            Response::Since { tag } if *tag == UPDATE_TAG.as_bytes() && self.batch.is_empty() => {
+                self.delta = self.upstream.is_some();
+                Ok(())
+            }
             Response::No(done) | Response::Bad(done) if is(done, UPDATE_TAG) => Err(
                 Fault::Protocol(format!("UPDATE is refused: {}", excerpt(&done.text))),
             ),
@@ -140,11 +155,22 @@ impl<R> Machine<R> {
                 self.due = Due::AnswerBarriers;
                 Ok(())
             }
+            // A replica that can't reach its own master; its stream goes on.
+            Response::No(done) if self.noop.is_some_and(|noop| is(done, &noop_tag(noop))) => {
+                self.due = Due::RefuseBarriers;
+                Ok(())
+            }
             other => self.change(other),
         }
     }
 
     fn change(&mut self, response: &Response<'_>) -> Result<(), Fault> {
+        if let (Response::Sequence { tag, sequence }, Some(_)) = (response, self.upstream)
+            && *tag == UPDATE_TAG.as_bytes()
+        {
+            self.reached = Some(*sequence);
+            return Ok(());
+        }
         if self.batch.push(response, UPDATE_TAG.as_bytes()) {
             Ok(())
         } else {
@@ -167,6 +193,10 @@ impl<R> Machine<R> {
             Response::Mailbox { tag, .. } => ("MAILBOX", Some(*tag)),
             Response::Reserve { tag, .. } => ("RESERVE", Some(*tag)),
             Response::Delete { tag, .. } => ("DELETE", Some(*tag)),
+            Response::Delta(_) => ("X-DELTA", None),
+            Response::Deactivate { tag, .. } => ("DEACTIVATE", Some(*tag)),
+            Response::Since { tag } => ("X-SINCE", Some(*tag)),
+            Response::Sequence { tag, .. } => ("X-SEQUENCE", Some(*tag)),
         };
         let tag = tag.map_or_else(String::new, |tag| format!(" ({})", excerpt(tag)));
         Fault::Protocol(format!("{what}{tag} came instead of {}", self.awaited()))

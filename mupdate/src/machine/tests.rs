@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use ravenry_core::mailboxes::{Change, Location};
+use ravenry_core::proto::mupdate::Place;
 use ravenry_core::proto::sasl::{Plain, Secret};
 use ravenry_core::rt::{self, Instant};
 
@@ -115,7 +116,7 @@ impl World {
 
     pub(super) fn connect(&mut self) {
         self.list.seen.clear();
-        self.machine.connected(self.now);
+        self.machine.connected(Place::default(), self.now);
     }
 
     fn hear(&mut self, text: &str) -> Result<(), Fault> {
@@ -473,6 +474,21 @@ proptest! {
     }
 }
 
+#[test]
+fn a_replica_that_has_lost_its_own_master_says_no_and_the_stream_goes_on() {
+    let mut world = World::connected();
+    world.hear(BANNER).unwrap();
+    world.hear(LOGGED_IN).unwrap();
+    world.hear(STREAMING).unwrap();
+    world.hear("N1 OK \"Noop done\"\r\n").unwrap();
+    world.ask(1, SECOND);
+    world.hear("N2 NO \"no master\"\r\n").unwrap();
+    assert_eq!(world.answers, [(1, Answer::Refused)]);
+    world.ask(2, SECOND);
+    world.hear("N3 OK \"Noop done\"\r\n").unwrap();
+    assert!(matches!(world.answers[1], (2, Answer::UpToDate(_))));
+}
+
 /// A change's name and what the list has for it then: `server!partition` comes first.
 fn describe(change: &Change) -> (String, Option<String>) {
     let place = |location: &Location| format!("{}!{}", location.server, location.partition);
@@ -485,7 +501,7 @@ fn describe(change: &Change) -> (String, Option<String>) {
             name.to_string(),
             Some(format!("{} {acl:?}", place(location))),
         ),
-        Change::Reserved { name, location } => (
+        Change::Reserved { name, location } | Change::Moving { name, location } => (
             name.to_string(),
             Some(format!("{} reserved", place(location))),
         ),

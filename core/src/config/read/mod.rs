@@ -1,6 +1,7 @@
 //! Which keys there are: from the TOML tables to [`Config`], section by section.
 
 mod limits;
+mod mupdate;
 mod roles;
 mod tls;
 
@@ -12,7 +13,10 @@ use toml::de::DeTable;
 use crate::config::endpoint::is_host_name;
 use crate::config::error::Problem;
 use crate::config::reader::{Document, Table};
-use crate::config::{Auth, Config, ConfigError, Log, LogFormat, LogLevel, Separator, value};
+use crate::config::{
+    Auth, Config, ConfigError, Log, LogFormat, LogLevel, MupdateRole, MupdateServer, Separator,
+    value,
+};
 use crate::limits as bounds;
 
 /// What the sections share: where relative paths begin, and what is to be told.
@@ -81,19 +85,20 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
         .and_then(|table| roles::proxy(context, table));
     let mupdate = t
         .table("mupdate")
-        .map(|table| roles::mupdate(context, table))
+        .map(|table| mupdate::mupdate(context, table))
         .unwrap_or_default();
     t.unbuilt_table("backend", BACKEND);
-    let tls = tls::settle(context, &t, tls, proxy.as_ref());
+    let tls = tls::settle(context, &t, tls, proxy.as_ref(), mupdate.server.as_ref());
     if t.has("proxy") {
         if auth.passwd_file.is_none() && auth.saslauthd.is_none() {
             t.fail("nobody could log in: [auth] needs passwd_file or saslauthd".to_owned());
         }
-        if !mupdate.has_client {
+        let is_master = |server: &MupdateServer| server.role == MupdateRole::Master;
+        if !mupdate.has_client && !mupdate.server.as_ref().is_some_and(is_master) {
             t.fail("[proxy] needs [mupdate.client]: where the mailbox list comes from".to_owned());
         }
     } else if !t.has("backend") && !mupdate.has_server {
-        t.fail("there is nothing to run: a frontend needs a table [proxy]".to_owned());
+        t.fail("there is nothing to run: it wants [proxy] or [mupdate.server]".to_owned());
     }
     t.finish();
     Some(Config {
@@ -110,6 +115,7 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
         log,
         proxy,
         mupdate_client: mupdate.client,
+        mupdate_server: mupdate.server,
         warnings: Vec::new(),
     })
 }

@@ -1,4 +1,4 @@
-//! The sections of the roles: `[proxy]`, `[mupdate.client]`, and what isn't built of them.
+//! `[proxy]`, what isn't built of it, and what it shares with other roles: listeners, passwords.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Context, tls};
 use crate::config::endpoint::is_host_name;
 use crate::config::reader::Table;
-use crate::config::{AdminActions, MupdateClient, Proxy, TlsMode, Upstream, value};
+use crate::config::{AdminActions, Proxy, TlsMode, Upstream, value};
 use crate::limits;
 use crate::proto::sasl::Secret;
 use crate::rt::Address;
@@ -56,7 +56,7 @@ pub(super) fn proxy(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Proxy
 }
 
 /// Addresses to listen on, none twice; empty where the key isn't there.
-fn listeners(t: &mut Table<'_>, key: &'static str) -> Option<Vec<Address>> {
+pub(super) fn listeners(t: &mut Table<'_>, key: &'static str) -> Option<Vec<Address>> {
     if !t.has(key) {
         return t.list(key, 0, value::address).or(Some(Vec::new()));
     }
@@ -110,41 +110,8 @@ fn upstream_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Upstrea
     })
 }
 
-#[derive(Default)]
-pub(super) struct Mupdate {
-    pub(super) has_client: bool,
-    pub(super) has_server: bool,
-    pub(super) client: Option<MupdateClient>,
-}
-
-pub(super) fn mupdate(context: &mut Context<'_>, mut t: Table<'_>) -> Mupdate {
-    let client = t.table("client").and_then(|mut t| {
-        let server = t.require("server", value::endpoint);
-        let authname = t.require("authname", value::name);
-        let password = password(context, &mut t);
-        let tls = tls::client(context, &mut t);
-        let noop_interval = t.get("noop_interval", value::duration);
-        t.finish();
-        Some(MupdateClient {
-            server: server?,
-            authname: authname?,
-            password: password?,
-            tls,
-            noop_interval: noop_interval.unwrap_or(limits::NOOP_INTERVAL_DEFAULT),
-        })
-    });
-    t.unbuilt_table("server", &["role", "listen", "users"]);
-    let found = Mupdate {
-        has_client: t.has("client"),
-        has_server: t.has("server"),
-        client,
-    };
-    t.finish();
-    found
-}
-
 /// `password`, or `password_file` with nothing but the password in it.
-fn password(context: &mut Context<'_>, t: &mut Table<'_>) -> Option<Secret> {
+pub(super) fn password(context: &mut Context<'_>, t: &mut Table<'_>) -> Option<Secret> {
     let inline = t.get("password", value::secret);
     let path = t
         .get("password_file", value::path)
@@ -180,7 +147,7 @@ fn password(context: &mut Context<'_>, t: &mut Table<'_>) -> Option<Secret> {
     }
 }
 
-fn read_password(path: &Path) -> Result<(PathBuf, Secret), String> {
+pub(super) fn read_password(path: &Path) -> Result<(PathBuf, Secret), String> {
     let shown = path.display();
     let most = limits::PASSWORD_FILE_BYTES_MAX;
     let file = std::fs::File::open(path).map_err(|e| format!("{shown} can't be opened: {e}"))?;

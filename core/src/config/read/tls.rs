@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use super::Context;
 use crate::config::endpoint::is_host_name;
 use crate::config::reader::Table;
-use crate::config::{Certificate, Proxy, Tls, TlsClient, TlsMode, value};
+use crate::config::{Certificate, MupdateServer, Proxy, Tls, TlsClient, TlsMode, value};
 use crate::limits;
 use crate::rt::Address;
 
@@ -78,27 +78,37 @@ pub(super) fn settle(
     t: &Table<'_>,
     written: Written,
     proxy: Option<&Proxy>,
+    mupdate: Option<&MupdateServer>,
 ) -> Tls {
-    let (imap, imaps) = proxy.map_or((&[][..], &[][..]), |proxy| (&proxy.imap, &proxy.imaps));
-    let open: Vec<_> = imap.iter().filter(|address| is_open(address)).collect();
+    let imaps = proxy.map_or(&[][..], |proxy| &proxy.imaps);
+    let imap = proxy.into_iter().flat_map(|proxy| &proxy.imap);
+    let listen = mupdate.into_iter().flat_map(|server| &server.listen);
+    let plain: Vec<_> = imap
+        .map(|address| ("proxy.imap", address))
+        .chain(listen.map(|address| ("mupdate.server.listen", address)))
+        .collect();
+    let open: Vec<_> = plain
+        .iter()
+        .filter(|(_, address)| is_open(address))
+        .collect();
     let allowed = written.allow_plaintext.unwrap_or(open.is_empty());
     if written.certificates.is_empty() {
         if !imaps.is_empty() {
             t.fail("proxy.imaps needs [tls] certificate and key".to_owned());
-        } else if let (false, Some(first)) =
-            (allowed, open.first().copied().or_else(|| imap.first()))
+        } else if let (false, Some((key, first))) =
+            (allowed, open.first().copied().or_else(|| plain.first()))
         {
             t.fail(format!(
-                "nobody could log in on proxy.imap = {first}: without TLS a listener takes no \
+                "nobody could log in on {key} = {first}: without TLS a listener takes no \
                  passwords unless all of them are on loopback. Add [tls] certificate and key, or \
                  set tls.allow_plaintext = true where the network is trusted"
             ));
         }
     }
     if allowed {
-        for address in open {
+        for (key, address) in open {
             context.warnings.push(format!(
-                "proxy.imap = {address} can be reached from other hosts and tls.allow_plaintext \
+                "{key} = {address} can be reached from other hosts and tls.allow_plaintext \
                  is true: passwords and mail may cross the network in clear"
             ));
         }

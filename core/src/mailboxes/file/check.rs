@@ -15,7 +15,9 @@ use std::os::unix::fs::FileExt;
 
 use super::super::entry::Record;
 use super::super::reader::decode_server;
-use super::super::tables::{META_KEY, Meta, SCHEMA, access_keys, hash, server_key};
+use super::super::tables::{
+    META_KEY, Meta, SCHEMA, access_keys, change_key, hash, server_key, split_change_key,
+};
 use tree::{Kind, Pages, Tree};
 
 mod tree;
@@ -67,8 +69,11 @@ pub(super) fn file(file: &File) -> Result<(), Bad> {
         Some(())
     })?;
     let mut sums = Sums::default();
+    // What the others have to hold depends on it.
+    tables.sort_by_key(|(name, _)| name != b"meta");
     for (name, tree) in tables {
         let walked = match &name[..] {
+            b"changes" => pages.walk(tree, |key, value| sums.change(key, value)),
             b"names" => pages.walk(tree, |key, value| sums.name(key, value)),
             b"access" => pages.walk(tree, |key, _| sums.access(key)),
             b"servers" => pages.walk(tree, |key, value| sums.server(key, value)),
@@ -157,6 +162,7 @@ impl MetaPage {
 struct Sums {
     access: u64,
     servers: u64,
+    changes: u64,
     ids_end: u64,
     meta: Option<Meta>,
 }
@@ -169,7 +175,25 @@ impl Sums {
         }
         self.servers = self.servers.wrapping_sub(hash(record.server.as_bytes()));
         self.ids_end = self.ids_end.max(record.id.checked_add(1)?);
+        if self
+            .meta
+            .is_some_and(|meta| record.sequence > meta.indexed_from)
+        {
+            let change = change_key(record.sequence, key);
+            self.changes = self.changes.wrapping_sub(hash(&change));
+        }
         Some(())
+    }
+
+    /// A tombstone stands for itself.
+    fn change(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
+        let (sequence, _) = split_change_key(key)?;
+        match value.len() {
+            0 => self.changes = self.changes.wrapping_add(hash(key)),
+            8 => {}
+            _ => return None,
+        }
+        (sequence <= self.meta?.sequence).then_some(())
     }
 
     fn access(&mut self, key: &[u8]) -> Option<()> {
@@ -197,7 +221,7 @@ impl Sums {
                 meta.schema
             )),
             Some(meta) if meta.next_id < self.ids_end => bad("its numbering went back"),
-            Some(_) if (self.access, self.servers) != (0, 0) => {
+            Some(_) if (self.access, self.servers, self.changes) != (0, 0, 0) => {
                 bad("its tables contradict each other")
             }
             Some(_) => Ok(()),

@@ -127,6 +127,7 @@ fn apply_to_model(model: &mut Model, changes: &[Change]) {
             Change::Active { name, acl, .. } => model.insert(name.clone(), Some(acl.clone())),
             Change::Reserved { name, .. } => model.insert(name.clone(), None),
             Change::Deleted { name } => model.remove(name),
+            Change::Moving { .. } => continue,
         };
     }
 }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::Framer;
 use crate::wire::replay::{self, Seen};
 
 const BYTES_MAX: usize = 300;
@@ -41,21 +42,24 @@ fn what_is_over_the_limit_or_bad_ends_it() {
     let closed = |why: &str| Seen::Closed(why.to_owned());
     assert_eq!(
         play(b"U01 MAILBOX {999+}\r\n"),
-        [closed("response too large")]
+        [closed("command or response too large")]
     );
     assert_eq!(
         play(b"U01 X {18446744073709551615}\r\n"),
-        [closed("response too large")]
+        [closed("command or response too large")]
     );
     assert_eq!(
         play(b"U01 X {18446744073709551616}\r\n"),
         [closed("Literal too large")]
     );
-    assert_eq!(play(&[b'x'; 400]), [closed("response too large")]);
+    assert_eq!(
+        play(&[b'x'; 400]),
+        [closed("command or response too large")]
+    );
     let part = " {90+}\r\n".to_owned() + &"x".repeat(90);
     assert_eq!(
         play(format!("U X{}", part.repeat(4)).as_bytes()),
-        [closed("response too large")]
+        [closed("command or response too large")]
     );
     assert_eq!(
         play(b"U01 OK \"a\"\n"),
@@ -72,5 +76,26 @@ proptest! {
         let input = tokens.concat().into_bytes();
         let whole = replay::mupdate(&[&input], BYTES_MAX);
         prop_assert_eq!(replay::mupdate(&replay::split(&input, &cuts), BYTES_MAX), whole);
+    }
+}
+
+#[test]
+fn who_waits_to_send_a_literal_is_asked_on_however_the_bytes_are_cut() {
+    let bytes = b"a FIND {3}\r\nabc\r\nb X {1+}\r\nx {2}\r\nyz\r\n";
+    for step in 1..bytes.len() {
+        let (mut framer, mut asked, mut whole, mut from) = (Framer::new(300), 0, 0, 0);
+        let ends = (step..bytes.len()).step_by(step).chain([bytes.len()]);
+        for end in ends {
+            while let Some(len) = framer.next(&bytes[from..end]).unwrap() {
+                from += len;
+                whole += 1;
+            }
+            asked += framer.take_announced();
+        }
+        assert_eq!(
+            (asked, whole, from),
+            (2, 2, bytes.len()),
+            "pieces of {step}"
+        );
     }
 }

@@ -1,0 +1,215 @@
+//! Group commit: what has come on all connections while the last commit was under way is decided and
+//! committed together.
+//!
+//! One task on the mupdate core. The commit waits for the disk, so it is done on a thread of its
+//! own; what it changed is published before anybody is answered, so that whoever has had an `OK`
+//! finds the change in every stream's past. A commit that has begun ends, whatever happens here.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ravenry_core::rt::channel::{self, OneSender};
+use ravenry_core::rt::{self, Either, Pool};
+
+use super::rules::{Account, Answer, Ask};
+use super::store::{Committed, Order, Store};
+use crate::server::counters::Counters;
+use crate::server::journal::Journal;
+
+/// Commands that may wait for the next commit; past it they are refused.
+const ORDERS_MAX: usize = 16_384;
+/// Commands in one commit: some milliseconds of a thread, a few MiB of pages.
+const BATCH_ORDERS_MAX: usize = 1024;
+
+/// What is to be done with the store.
+enum Work {
+    Order(Order, OneSender<Answer>),
+    /// Whatever else wants the list to itself, between two commits.
+    Task(Box<dyn FnOnce(&mut Store) + Send>),
+}
+
+/// Where commands go. Clones lead to one store.
+#[derive(Clone)]
+pub(crate) struct Master {
+    work: channel::Sender<Work>,
+}
+
+impl Master {
+    /// Has a command decided; returns when the change is on the disk. `None`: the committer has
+    /// ended, and nobody can tell what became of it.
+    pub(crate) async fn ask(&self, account: &Arc<Account>, ask: Ask) -> Option<Answer> {
+        let (answer, outcome) = channel::oneshot();
+        let order = Order {
+            account: Arc::clone(account),
+            ask,
+        };
+        if self.work.try_send(Work::Order(order, answer)).is_err() {
+            return Some(Answer::Crowded);
+        }
+        outcome.await.ok()
+    }
+
+    /// Does something with the store, between two commits. `None`: it can't be done now.
+    pub(crate) async fn with<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut Store) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, outcome) = channel::oneshot();
+        let task = move |store: &mut Store| drop(answer.send(task(store)));
+        self.work.try_send(Work::Task(Box::new(task))).ok()?;
+        outcome.await.ok()
+    }
+}
+
+/// Where commands go, and who carries them out; [`Committer::run`] it on the mupdate core.
+pub(crate) fn master(
+    store: Store,
+    disk: Pool,
+    journal: Rc<Journal>,
+    counters: Arc<Counters>,
+) -> (Master, Committer) {
+    let (work, incoming) = channel::channel(ORDERS_MAX);
+    let committer = Committer {
+        store: Some(store),
+        disk,
+        incoming,
+        waiting: VecDeque::new(),
+        journal,
+        counters,
+    };
+    (Master { work }, committer)
+}
+
+/// The task that owns the store.
+pub(crate) struct Committer {
+    /// Away while a commit is under way.
+    store: Option<Store>,
+    disk: Pool,
+    incoming: channel::Receiver<Work>,
+    waiting: VecDeque<Work>,
+    journal: Rc<Journal>,
+    counters: Arc<Counters>,
+}
+
+impl Committer {
+    /// Commits until the shard drains, or the store is lost by a panic.
+    pub(crate) async fn run(mut self) {
+        loop {
+            if self.waiting.is_empty() {
+                match rt::select(rt::draining(), self.incoming.recv()).await {
+                    Either::Left(()) | Either::Right(None) => return,
+                    Either::Right(Some(work)) => self.waiting.push_back(work),
+                }
+                // Those whose bytes are here already come along.
+                rt::yield_now().await;
+            }
+            while let Some(work) = self.incoming.try_recv() {
+                self.waiting.push_back(work);
+            }
+            if self.turn().await.is_none() {
+                tracing::error!("the MUPDATE store is lost: nothing more can be changed");
+                return;
+            }
+        }
+    }
+
+    /// One commit, or one task. `None`: the store is lost.
+    async fn turn(&mut self) -> Option<()> {
+        let (mut orders, mut replies) = (Vec::new(), Vec::new());
+        while orders.len() < BATCH_ORDERS_MAX {
+            match self.waiting.pop_front() {
+                Some(Work::Order(order, reply)) => {
+                    orders.push(order);
+                    replies.push(reply);
+                }
+                Some(Work::Task(task)) if orders.is_empty() => {
+                    return self
+                        .on_disk(move |store| {
+                            task(store);
+                            store.writer().take_made()
+                        })
+                        .await
+                        .map(|made| self.journal.publish(made));
+                }
+                Some(task) => {
+                    self.waiting.push_front(task);
+                    break;
+                }
+                None => break,
+            }
+        }
+        let orders = Arc::new(orders);
+        let shared = Arc::clone(&orders);
+        let committed = self.on_disk(move |store| store.carry_out(&shared)).await?;
+        self.tell(&orders, &committed);
+        self.journal.publish(committed.made);
+        for (reply, answer) in replies.into_iter().zip(committed.answers) {
+            // Whoever asked may have gone.
+            let _ = reply.send(answer);
+        }
+        Some(())
+    }
+
+    async fn on_disk<T: Send + 'static>(
+        &mut self,
+        job: impl FnOnce(&mut Store) -> T + Send + 'static,
+    ) -> Option<T> {
+        let mut store = self.store.take()?;
+        let done = self.disk.run(move || {
+            let outcome = job(&mut store);
+            (store, outcome)
+        });
+        let (store, outcome) = done.await.ok()?;
+        self.store = Some(store);
+        Some(outcome)
+    }
+
+    fn guarded(&self, order: &Order, owner: &str) {
+        self.counters.guarded.add(1);
+        let count = self.counters.guarded.value();
+        if !count.is_power_of_two() {
+            return;
+        }
+        let account = &order.account.name;
+        tracing::error!(
+            account,
+            mailbox = %order.ask.name(),
+            server = owner,
+            count,
+            "too many mailboxes of one server taken away in an hour: {} refused; if it is meant: \
+             ravenry ctl mupdate allow {account}",
+            order.ask.verb()
+        );
+    }
+
+    fn tell(&self, orders: &[Order], committed: &Committed) {
+        self.counters.commits.add(1);
+        self.counters
+            .changes
+            .add(committed.made.changes.len() as u64);
+        if let Some(error) = &committed.error {
+            self.counters.store_failed.add(1);
+            tracing::error!("the MUPDATE store can't be written: {error}");
+        }
+        for conflict in &committed.conflicts {
+            let Some(order) = orders.get(conflict.order) else {
+                continue;
+            };
+            if committed.answers.get(conflict.order) == Some(&Answer::Guarded) {
+                self.guarded(order, &conflict.owner);
+                continue;
+            }
+            self.counters.conflicts.add(1);
+            let refused = committed.answers.get(conflict.order) != Some(&Answer::Done);
+            tracing::warn!(
+                account = order.account.name,
+                mailbox = %order.ask.name(),
+                owner = conflict.owner,
+                refused,
+                "{} of a mailbox of another server",
+                order.ask.verb()
+            );
+        }
+    }
+}

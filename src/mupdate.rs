@@ -1,0 +1,250 @@
+//! The mupdate core: the mailbox list and its one writer, which is the follower's or, in a master, the
+//! master's own; the MUPDATE server; the answers to `ravenry ctl`.
+
+use std::fs;
+use std::sync::{Arc, mpsc};
+
+use ravenry_core::config::{Config, Endpoint, MupdateClient, MupdateRole, MupdateServer};
+use ravenry_core::mailboxes::{ListError, ListFile, ListReader, ListWriter, Made};
+use ravenry_core::rt::channel::{Receiver, channel};
+use ravenry_core::rt::{self, Listener, Pool, ShardHandle};
+use ravenry_core::tls::Connector;
+use ravenry_mupdate::{
+    AwayReason, Barrier, Counters, Follower, FollowerConfig, FollowerState, Local, Operator,
+    Server, ServerParts, follower, listen, local,
+};
+
+use crate::ctl;
+use crate::plan::Plan;
+use crate::reload::Asked;
+use crate::serve::{Shared, bound_or_why, pool};
+use crate::stats::Stats;
+
+/// Reloads that may have been asked for at once.
+const RELOADS_MAX: usize = 4;
+/// Commits of a follower that its server hasn't looked at; past it streams catch up from the list.
+const FEED_MAX: usize = 1024;
+/// Commits that may wait for the master's disk: there is one at a time.
+const COMMITS_MAX: usize = 1;
+
+/// The mupdate core, running.
+pub(crate) struct Core {
+    pub(crate) handle: ShardHandle,
+    pub(crate) list: ListReader,
+    pub(crate) barrier: Barrier,
+    /// Who asks for a reload.
+    pub(crate) asked: Asked,
+}
+
+impl Core {
+    /// Whether what it is there for has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.barrier.status().state == FollowerState::Away(AwayReason::NotRunning)
+    }
+}
+
+/// What keeps the list: one of the two.
+enum Keeper {
+    Follower(Box<Follower>),
+    Replica {
+        parts: Box<ServerParts>,
+        follower: Box<Follower>,
+        upstream: Endpoint,
+        feed: Receiver<Made>,
+    },
+    Master {
+        parts: Box<ServerParts>,
+        writer: ListWriter,
+        disk: Pool,
+        local: Local,
+    },
+}
+
+/// What `ravenry check` says of it.
+pub(crate) fn check(config: &Config) -> Result<Option<String>, String> {
+    if let Some(client) = &config.mupdate_client {
+        connector(client)?;
+    }
+    Ok(match (&config.mupdate_server, &config.mupdate_client) {
+        (Some(server), client) => {
+            let listen: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
+            let listen = listen.join(", ");
+            Some(match (server.role, client) {
+                (MupdateRole::Replica, Some(client)) => {
+                    format!("a MUPDATE replica of {} on {listen}", client.server)
+                }
+                _ => format!("the MUPDATE master on {listen}"),
+            })
+        }
+        (None, Some(client)) => Some(format!("the mailbox list from {}", client.server)),
+        (None, None) => None,
+    })
+}
+
+/// Starts it.
+pub(crate) fn start(
+    config: &Config,
+    plan: &Plan,
+    shared: &Shared,
+    stats: &Stats,
+) -> Result<Core, String> {
+    let (writer, list) = open_list(config)?;
+    let (keeper, barrier) = keeper(config, shared, stats, (writer, list.clone()))?;
+    let (ask, asked) = mpsc::sync_channel(RELOADS_MAX);
+    let (stats, watched, socket) = (stats.clone(), barrier.clone(), ctl::path(config));
+    let addresses = config
+        .mupdate_server
+        .as_ref()
+        .map(|server| server.listen.clone());
+    let (bound, outcome) = mpsc::sync_channel(1);
+    let handle = rt::start_shard(plan.core.clone(), move || async move {
+        let opened = ctl::listen(socket)
+            .and_then(|control| Ok((control, listen(&addresses.unwrap_or_default())?)));
+        let (control, listeners) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return drop(bound.send(Err(error))),
+        };
+        let _ = bound.send(Ok(()));
+        let stats = move || stats.render(&watched);
+        let control = move |operator| rt::spawn(ctl::serve(control, ask, stats, operator));
+        if let Err(error) = keep(keeper, listeners, control).await {
+            tracing::error!("the MUPDATE server can't start: {error}");
+        }
+    });
+    let handle = handle.map_err(|error| error.to_string())?;
+    bound_or_why(&outcome, "the mupdate core")?;
+    tracing::info!(cpu = ?plan.core.cpu, alone = plan.core_alone, "mupdate core");
+    Ok(Core {
+        handle,
+        list,
+        barrier,
+        asked,
+    })
+}
+
+/// What keeps the list, by the roles that there are.
+fn keeper(
+    config: &Config,
+    shared: &Shared,
+    stats: &Stats,
+    (mut writer, list): (ListWriter, ListReader),
+) -> Result<(Keeper, Barrier), String> {
+    let parts = |server: &MupdateServer| {
+        let counters = Arc::new(Counters::default());
+        stats.count_server(Arc::clone(&counters));
+        Box::new(ServerParts {
+            servername: config.servername.clone(),
+            settings: server.clone(),
+            limits: config.limits.clone(),
+            acceptor: shared.acceptor.clone(),
+            allow_plaintext: config.tls.allow_plaintext,
+            admission: shared.admission.clone(),
+            list: list.clone(),
+            counters,
+        })
+    };
+    match (&config.mupdate_server, &config.mupdate_client) {
+        (Some(server), Some(client)) if server.role == MupdateRole::Replica => {
+            let (tell, feed) = channel(FEED_MAX);
+            let mut settings = follower_config(config, client, shared.resolver.clone())?;
+            settings.tell = Some(tell);
+            let (follower, barrier) = follower(settings, writer, list.clone());
+            let keeper = Keeper::Replica {
+                parts: parts(server),
+                follower: Box::new(follower),
+                upstream: client.server.clone(),
+                feed,
+            };
+            Ok((keeper, barrier))
+        }
+        (Some(server), _) => {
+            ravenry_mupdate::own(&mut writer, &list)?;
+            let (local, barrier) = local(list.clone());
+            let keeper = Keeper::Master {
+                parts: parts(server),
+                writer,
+                disk: pool("commit", 1, COMMITS_MAX)?,
+                local,
+            };
+            Ok((keeper, barrier))
+        }
+        (None, Some(client)) => {
+            let settings = follower_config(config, client, shared.resolver.clone())?;
+            let (follower, barrier) = follower(settings, writer, list);
+            Ok((Keeper::Follower(Box::new(follower)), barrier))
+        }
+        (None, None) => {
+            Err("there is no mailbox list: add [mupdate.client] or [mupdate.server]".to_owned())
+        }
+    }
+}
+
+/// Keeps the list until the core drains; `control` opens the operator's socket.
+async fn keep(
+    keeper: Keeper,
+    listeners: Vec<Listener>,
+    control: impl FnOnce(Option<Operator>),
+) -> Result<(), ListError> {
+    match keeper {
+        Keeper::Follower(follower) => {
+            control(None);
+            follower.run().await;
+        }
+        Keeper::Replica {
+            parts,
+            follower,
+            upstream,
+            feed,
+        } => {
+            let barrier = follower.barrier();
+            let server = Server::replica(*parts, &upstream, barrier.clone(), feed)?;
+            control(Some(server.operator()));
+            server.run_beside(listeners, *follower, barrier).await;
+        }
+        Keeper::Master {
+            parts,
+            writer,
+            disk,
+            local,
+        } => {
+            let server = Server::master(*parts, writer, disk)?;
+            control(Some(server.operator()));
+            server.run(listeners, local).await;
+        }
+    }
+    Ok(())
+}
+
+fn open_list(config: &Config) -> Result<(ListWriter, ListReader), String> {
+    let directory = &config.state_dir;
+    fs::create_dir_all(directory)
+        .map_err(|error| format!("state_dir {}: {error}", directory.display()))?;
+    let size = usize::try_from(config.list_size).unwrap_or(usize::MAX);
+    let opened = match config.mupdate_server {
+        Some(_) => ListFile::open_durable(directory, size),
+        None => ListFile::open(directory, size),
+    };
+    let (writer, reader, opened) = opened.map_err(|error| error.to_string())?;
+    if let Some(why) = opened.why {
+        tracing::warn!("the mailbox list is fetched anew: the old file is set aside: {why}");
+    }
+    Ok((writer, reader))
+}
+
+/// TLS towards the master, where it is on.
+fn connector(client: &MupdateClient) -> Result<Option<Connector>, String> {
+    Connector::open(&client.tls, None).map_err(|error| error.to_string())
+}
+
+fn follower_config(
+    config: &Config,
+    client: &MupdateClient,
+    resolver: Pool,
+) -> Result<FollowerConfig, String> {
+    let (server, authname) = (client.server.clone(), client.authname.clone());
+    let mut settings = FollowerConfig::new(server, authname, client.password.clone(), resolver);
+    settings.connect_within = config.limits.connect;
+    settings.noop_every = client.noop_interval;
+    settings.tls = connector(client)?;
+    Ok(settings)
+}
