@@ -139,14 +139,17 @@ class Mupdate(Connection):
 
     def __init__(self, address, account="backend3", password="mupdatepw", deadline=20.0, wrap=None):
         super().__init__(address, deadline)
-        self.waiting, self.stream, self.events, self.count = deque(), None, deque(), 0
-        self.capabilities, self.greeting = self.banner()
+        self.begin()
         if wrap:
             self.starttls(wrap)
         if account is not None:
             self.plain(account, password).ok()
 
     # ------------------------------------------------------------------ the beginning
+
+    def begin(self):
+        self.waiting, self.stream, self.events, self.count = deque(), None, deque(), 0
+        self.capabilities, self.greeting = self.banner()
 
     def banner(self):
         """The capabilities, and the four strings of `* OK MUPDATE`."""
