@@ -55,7 +55,6 @@ enum Keeper {
     Master {
         parts: Box<ServerParts>,
         writer: ListWriter,
-        disk: Pool,
         local: Local,
     },
 }
@@ -132,7 +131,7 @@ fn keeper(
     let parts = |server: &MupdateServer| {
         let counters = Arc::new(Counters::default());
         stats.count_server(Arc::clone(&counters));
-        Box::new(ServerParts {
+        Ok::<_, String>(Box::new(ServerParts {
             servername: config.servername.clone(),
             settings: server.clone(),
             limits: config.limits.clone(),
@@ -140,8 +139,9 @@ fn keeper(
             allow_plaintext: config.tls.allow_plaintext,
             admission: shared.admission.clone(),
             list: list.clone(),
+            disk: pool("commit", 1, COMMITS_MAX)?,
             counters,
-        })
+        }))
     };
     match (&config.mupdate_server, &config.mupdate_client) {
         (Some(server), Some(client)) if server.role == MupdateRole::Replica => {
@@ -150,7 +150,7 @@ fn keeper(
             settings.tell = Some(tell);
             let (follower, barrier) = follower(settings, writer, list.clone());
             let keeper = Keeper::Replica {
-                parts: parts(server),
+                parts: parts(server)?,
                 follower: Box::new(follower),
                 upstream: client.server.clone(),
                 feed,
@@ -161,9 +161,8 @@ fn keeper(
             ravenry_mupdate::own(&mut writer, &list)?;
             let (local, barrier) = local(list.clone());
             let keeper = Keeper::Master {
-                parts: parts(server),
+                parts: parts(server)?,
                 writer,
-                disk: pool("commit", 1, COMMITS_MAX)?,
                 local,
             };
             Ok((keeper, barrier))
@@ -192,22 +191,20 @@ async fn keep(
         }
         Keeper::Replica {
             parts,
-            follower,
+            mut follower,
             upstream,
             feed,
         } => {
-            let barrier = follower.barrier();
-            let server = Server::replica(*parts, &upstream, barrier.clone(), feed)?;
+            let server = Server::replica(*parts, &upstream, &mut follower, feed)?;
             control(Some(server.operator()));
-            server.run_beside(listeners, *follower, barrier).await;
+            server.run_beside(listeners, *follower).await;
         }
         Keeper::Master {
             parts,
             writer,
-            disk,
             local,
         } => {
-            let server = Server::master(*parts, writer, disk)?;
+            let server = Server::master(*parts, writer)?;
             control(Some(server.operator()));
             server.run(listeners, local).await;
         }

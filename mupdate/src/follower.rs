@@ -58,6 +58,8 @@ pub struct Follower {
     /// Who is told what was changed, and whether something of it was dropped.
     tell: Option<channel::Sender<Made>>,
     dropped: bool,
+    resign: Option<channel::Receiver<channel::OneSender<Resigned>>>,
+    at_end: AtEnd,
     /// Keeps the channel of requests open when no shard has a handle.
     handle: Barrier,
     published: Arc<Published>,
@@ -112,6 +114,8 @@ pub fn follower(
         watchers: Vec::new(),
         tell: config.tell,
         dropped: false,
+        resign: None,
+        at_end: AtEnd(Some(Arc::clone(&published))),
         handle: handle.clone(),
         published,
         backoff: Backoff::new(config.backoff_min, config.backoff_max),
@@ -130,13 +134,50 @@ impl Follower {
         self.handle.clone()
     }
 
-    /// Follows the master until the shard drains. Barriers that wait then fail as unavailable.
+    /// Where it is asked to resign, while it runs.
+    pub(crate) fn resign(&mut self) -> Resign {
+        let (ask, asked) = channel::channel(1);
+        self.resign = Some(asked);
+        ask
+    }
+
+    /// Follows the master until the shard drains, or it is asked to resign. Barriers that wait then fail
+    /// as unavailable.
     pub async fn run(mut self) {
-        let end = rt::select(rt::draining(), self.follow()).await;
-        if let Either::Right(never) = end {
-            match never {}
+        let resign = self.resign.take();
+        let asked = async move {
+            match resign {
+                Some(mut asked) => match asked.recv().await {
+                    Some(reply) => reply,
+                    None => std::future::pending().await,
+                },
+                None => std::future::pending().await,
+            }
+        };
+        match rt::select(rt::draining(), rt::select(self.follow(), asked)).await {
+            Either::Left(()) => tracing::debug!("the follower ends"),
+            Either::Right(Either::Left(never)) => match never {},
+            Either::Right(Either::Right(reply)) => self.hand_over(reply),
         }
-        tracing::debug!("the follower ends");
+    }
+
+    fn hand_over(mut self, reply: channel::OneSender<Resigned>) {
+        self.machine.disconnected();
+        self.machine.give_up();
+        self.deliver();
+        self.at_end.0 = None;
+        let resigned = Resigned {
+            writer: self.writer,
+            list: self.reader,
+            requests: self.requests,
+            published: self.published,
+            watchers: self.watchers,
+        };
+        if let Err(unheard) = reply.send(resigned) {
+            // Whoever asked has gone: nobody keeps the list.
+            let ended = FollowerState::Away(AwayReason::NotRunning);
+            unheard.published.set_state(ended);
+        }
     }
 
     async fn follow(&mut self) -> Infallible {
@@ -273,14 +314,14 @@ impl Follower {
             (0, self.reader.sequence().map_err(Fault::List)?)
         } else {
             let Removed { names, sequence } = self.writer.end_sync(sync).map_err(Fault::List)?;
-            // Another upstream's place, if there is one, is none of this one's.
-            let place = self.machine.reached().unwrap_or(Place {
-                epoch: 0,
-                ..Place::default()
-            });
-            self.writer.set_reached(place).map_err(Fault::List)?;
             (names, sequence)
         };
+        // None: it has no place that could be asked from, and another upstream's is none of its.
+        let place = self.machine.reached();
+        if place.is_some() || !self.machine.is_delta() {
+            let place = place.unwrap_or_default();
+            self.writer.set_reached(place).map_err(Fault::List)?;
+        }
         self.machine.synced(sequence, rt::now());
         self.synced_at = Some(rt::now());
         self.told = None;
@@ -424,13 +465,29 @@ impl Follower {
     }
 }
 
-impl Drop for Follower {
-    /// Also where the task panics: what shards read then is true.
+/// Says that the follower doesn't run, when it is dropped: also where the task panics, so that what
+/// shards read then is true. Nobody's: another has taken over what it published.
+struct AtEnd(Option<Arc<Published>>);
+
+impl Drop for AtEnd {
     fn drop(&mut self) {
-        self.published
-            .set_state(FollowerState::Away(AwayReason::NotRunning));
+        if let Some(published) = &self.0 {
+            published.set_state(FollowerState::Away(AwayReason::NotRunning));
+        }
     }
 }
+
+/// What a follower that has resigned leaves: the list, and those who ask about it.
+pub(crate) struct Resigned {
+    pub(crate) writer: ListWriter,
+    pub(crate) list: ListReader,
+    pub(crate) requests: channel::Receiver<Request>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) watchers: Vec<channel::Sender<()>>,
+}
+
+/// Where a follower is asked to resign.
+pub(crate) type Resign = channel::Sender<channel::OneSender<Resigned>>;
 
 async fn sleep_until(until: Option<Instant>) {
     match until {

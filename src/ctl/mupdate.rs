@@ -41,6 +41,8 @@ pub(crate) enum Mupdate {
         /// As it is to be
         new: String,
     },
+    /// Make this the master, in a new epoch: a replica whose master is gone for good
+    Promote,
     /// For an hour, let an account take away more names than the guard allows
     Allow {
         /// The account of [mupdate.server.users]
@@ -62,6 +64,7 @@ impl Mupdate {
             Self::Restore { force: false, .. } => "restore".to_owned(),
             Self::Restore { force: true, .. } => "restore force".to_owned(),
             Self::RenameServer { old, new } => format!("rename-server {old} {new}"),
+            Self::Promote => "promote".to_owned(),
             Self::Allow { account } => format!("allow {account}"),
         };
         if line.contains('\n') {
@@ -92,6 +95,7 @@ pub(super) async fn answer(
         "stats" => operator.stats(),
         "find" => operator.find(argument.as_bytes()),
         "list" | "dump" => return dump(operator, verb, argument, stream).await,
+        "promote" => operator.promote().await,
         "allow" => operator.allow(argument.to_owned()).await,
         "rename-server" => match argument.split_once(' ') {
             Some((old, new)) => operator.rename_server(old.to_owned(), new.to_owned()).await,

@@ -147,6 +147,11 @@ impl Journal {
             }
         }
         self.trim();
+        self.wake();
+    }
+
+    /// Has all who watch look.
+    pub(crate) fn wake(&self) {
         let told = |watcher: &channel::Sender<()>| {
             // One that hasn't looked at the last message yet needs no other.
             !matches!(watcher.try_send(()), Err(channel::SendError::Closed(())))

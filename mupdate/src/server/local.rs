@@ -5,11 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use ravenry_core::mailboxes::ListReader;
+use ravenry_core::mailboxes::{ListReader, ListWriter};
 use ravenry_core::rt::{self, Either, channel};
 
 use super::journal::Journal;
 use crate::barrier::{self, Barrier, BarrierError, Request};
+use crate::follower::Resigned;
 use crate::status::{AwayReason, FollowerState, Published};
 
 /// The master's end.
@@ -31,6 +32,19 @@ pub fn local(list: ListReader) -> (Local, Barrier) {
         watchers: Vec::new(),
     };
     (local, barrier)
+}
+
+impl From<Resigned> for (Local, ListWriter) {
+    /// Those who asked a follower ask the master that it has become.
+    fn from(resigned: Resigned) -> Self {
+        let local = Local {
+            list: resigned.list,
+            requests: resigned.requests,
+            published: resigned.published,
+            watchers: resigned.watchers,
+        };
+        (local, resigned.writer)
+    }
 }
 
 /// Says that the master has ended.

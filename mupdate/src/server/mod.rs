@@ -11,16 +11,18 @@ mod local;
 mod login;
 mod operator;
 mod peer;
+mod promote;
 mod session;
 mod stream;
 
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ravenry_core::admission::Admission;
-use ravenry_core::config::{self, Endpoint, Limits, MupdateServer};
+use ravenry_core::config::{self, Conflicts, Endpoint, Limits, MupdateServer};
 use ravenry_core::mailboxes::{ListError, ListReader, ListWriter, Made, Standing};
 use ravenry_core::proto::mupdate::{Place, reply};
 use ravenry_core::proto::sasl::Secret;
@@ -32,7 +34,7 @@ use self::journal::Journal;
 pub use self::local::{Local, local};
 pub use self::operator::Operator;
 use crate::barrier::Barrier;
-use crate::follower::Follower;
+use crate::follower::{Follower, Resign};
 use crate::master::{self, Account, Committer, Master, Store};
 
 /// How long to wait where descriptors or memory are short.
@@ -58,6 +60,8 @@ pub struct ServerParts {
     pub admission: Admission,
     /// The list: to read.
     pub list: ListReader,
+    /// A thread that may wait for the disk.
+    pub disk: Pool,
     /// Where it is counted.
     pub counters: Arc<Counters>,
 }
@@ -67,7 +71,6 @@ pub struct Server {
     shared: Rc<Shared>,
     committer: Option<Committer>,
     connections_max: u64,
-    tombstones: Duration,
 }
 
 /// What the sessions share.
@@ -81,11 +84,17 @@ pub(crate) struct Shared {
     pub(crate) list: ListReader,
     pub(crate) guard: config::Guard,
     pub(crate) journal: Rc<Journal>,
-    pub(crate) authority: Authority,
+    authority: RefCell<Authority>,
+    /// How often another has begun to decide here.
+    pub(crate) reigns: Cell<u64>,
+    conflicts: Conflicts,
+    disk: Pool,
+    tombstones: Duration,
     pub(crate) counters: Arc<Counters>,
 }
 
 /// Who decides here.
+#[derive(Clone)]
 pub(crate) enum Authority {
     Master(Master),
     /// Another: names are changed there.
@@ -94,6 +103,8 @@ pub(crate) enum Authority {
         url: String,
         /// Whether the list has all that is there.
         barrier: Barrier,
+        /// Where the follower is asked to leave the list to a master.
+        resign: Resign,
     },
 }
 
@@ -134,6 +145,11 @@ impl Authority {
 }
 
 impl Shared {
+    /// Who decides here now.
+    pub(crate) fn authority(&self) -> Authority {
+        self.authority.borrow().clone()
+    }
+
     /// Where the list is, for those who ask what has changed; `None`: it can't be told.
     pub(crate) fn place(&self) -> Option<Place> {
         let about = self.list.about().ok()?;
@@ -190,45 +206,44 @@ pub fn own(writer: &mut ListWriter, list: &ListReader) -> Result<(), String> {
 }
 
 impl Server {
-    /// The master, with its list and a thread that may wait for the disk.
+    /// The master, with its list.
     ///
     /// # Errors
     /// If the list can't be read.
-    pub fn master(parts: ServerParts, writer: ListWriter, disk: Pool) -> Result<Self, ListError> {
+    pub fn master(parts: ServerParts, writer: ListWriter) -> Result<Self, ListError> {
         let journal = Rc::new(Journal::new(parts.settings.backlog, parts.list.sequence()?));
         let (list, settings) = (parts.list.clone(), &parts.settings);
         let store = Store::new(writer, list, settings.conflicts, settings.guard);
         let counters = Arc::clone(&parts.counters);
+        let disk = parts.disk.clone();
         let (master, committer) = master::master(store, disk, Rc::clone(&journal), counters);
         Ok(Self {
             connections_max: parts.settings.connections,
-            tombstones: parts.settings.tombstones,
             shared: Rc::new(Shared::new(parts, journal, Authority::Master(master))),
             committer: Some(committer),
         })
     }
 
-    /// A replica of `upstream`, whose list a follower keeps; `feed` is where it tells what it commits.
+    /// A replica of `upstream`, whose list `follower` keeps; `feed` is where it tells what it commits.
     ///
     /// # Errors
     /// If the list can't be read.
     pub fn replica(
         parts: ServerParts,
         upstream: &Endpoint,
-        barrier: Barrier,
+        follower: &mut Follower,
         feed: channel::Receiver<Made>,
     ) -> Result<Self, ListError> {
         let (backlog, sequence) = (parts.settings.backlog, parts.list.sequence()?);
-        let url = format!("mupdate://{upstream}");
-        let authority = Authority::Replica { url, barrier };
+        let authority = Authority::Replica {
+            url: format!("mupdate://{upstream}"),
+            barrier: follower.barrier(),
+            resign: follower.resign(),
+        };
+        let journal = Rc::new(Journal::fed(backlog, sequence, feed));
         Ok(Self {
             connections_max: parts.settings.connections,
-            tombstones: parts.settings.tombstones,
-            shared: Rc::new(Shared::new(
-                parts,
-                Rc::new(Journal::fed(backlog, sequence, feed)),
-                authority,
-            )),
+            shared: Rc::new(Shared::new(parts, journal, authority)),
             committer: None,
         })
     }
@@ -242,19 +257,17 @@ impl Server {
     /// Serves until the shard drains; `local` tells the shards of this process. Returns at once where
     /// nothing more can be changed: the process is of no use any more.
     pub async fn run(self, listeners: Vec<Listener>, local: Local) {
-        let ended = local.ended();
-        rt::spawn(local.run(Rc::clone(&self.shared.journal)));
-        rt::spawn(forget(Rc::clone(&self.shared), self.tombstones));
         self.open(listeners);
         if let Some(committer) = self.committer {
-            committer.run().await;
+            self.shared.rule(committer, local).await;
         }
-        ended.say();
     }
 
-    /// Serves what `follower` keeps, until the shard drains.
-    pub async fn run_beside(self, listeners: Vec<Listener>, follower: Follower, news: Barrier) {
-        rt::spawn(pump(Rc::clone(&self.shared), news.watch()));
+    /// Serves what `follower` keeps, until the shard drains; a replica that takes over goes on when
+    /// this has returned.
+    pub async fn run_beside(self, listeners: Vec<Listener>, follower: Follower) {
+        let news = follower.barrier().watch();
+        rt::spawn(pump(Rc::clone(&self.shared), news));
         self.open(listeners);
         follower.run().await;
     }
@@ -275,8 +288,8 @@ async fn pump(shared: Rc<Shared>, mut news: channel::Receiver<()>) {
 }
 
 /// Drops tombstones that are old enough.
-async fn forget(shared: Rc<Shared>, kept: Duration) {
-    let Authority::Master(master) = &shared.authority else {
+async fn forget(shared: Rc<Shared>) {
+    let (Authority::Master(master), kept) = (shared.authority(), shared.tombstones) else {
         return;
     };
     loop {
@@ -294,6 +307,15 @@ async fn forget(shared: Rc<Shared>, kept: Duration) {
 }
 
 impl Shared {
+    /// The master's part, until the shard drains or nothing more can be changed.
+    async fn rule(self: &Rc<Self>, committer: Committer, local: Local) {
+        let ended = local.ended();
+        rt::spawn(local.run(Rc::clone(&self.journal)));
+        rt::spawn(forget(Rc::clone(self)));
+        committer.run().await;
+        ended.say();
+    }
+
     fn new(parts: ServerParts, journal: Rc<Journal>, authority: Authority) -> Self {
         let users = parts.settings.users.into_iter();
         let accounts = users.map(|user| {
@@ -314,7 +336,11 @@ impl Shared {
             admission: parts.admission,
             list: parts.list,
             journal,
-            authority,
+            authority: RefCell::new(authority),
+            reigns: Cell::new(0),
+            conflicts: parts.settings.conflicts,
+            disk: parts.disk,
+            tombstones: parts.settings.tombstones,
             counters: parts.counters,
         }
     }

@@ -127,11 +127,19 @@ impl Operator {
             .await?
     }
 
+    /// Makes this the master, in a new epoch.
+    ///
+    /// # Errors
+    /// In words.
+    pub async fn promote(&self) -> Result<String, String> {
+        self.0.promote().await
+    }
+
     async fn with<T: Send + 'static>(
         &self,
         task: impl FnOnce(&mut Store) -> T + Send + 'static,
     ) -> Result<T, String> {
-        let Authority::Master(master) = &self.0.authority else {
+        let Authority::Master(master) = self.0.authority() else {
             return Err("this is a replica: its master can do it".to_owned());
         };
         let done = master.with(task).await;

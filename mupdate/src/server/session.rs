@@ -129,7 +129,7 @@ impl Session {
             line("X-DELTA", &[&identity, &epoch, &sequence]);
         }
         let version = env!("CARGO_PKG_VERSION");
-        let who = shared.authority.banner();
+        let who = shared.authority().banner();
         line(
             "OK MUPDATE",
             &[&shared.servername, "Ravenry", version, &who],
@@ -176,8 +176,7 @@ impl Session {
         account: &Arc<Account>,
         verb: &Verb<'_>,
     ) -> Result<(), End> {
-        let shared = Rc::clone(&self.shared);
-        let Authority::Master(master) = &shared.authority else {
+        let Authority::Master(master) = self.shared.authority() else {
             return self.bad(tag, "read-only session");
         };
         let Some(ask) = ask(verb) else {
@@ -195,7 +194,7 @@ impl Session {
     async fn noop(&mut self, tag: &[u8]) -> Result<(), End> {
         match self
             .shared
-            .authority
+            .authority()
             .barrier(self.shared.limits.barrier)
             .await
         {

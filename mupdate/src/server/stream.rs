@@ -34,6 +34,8 @@ struct Streaming {
     sequence: u64,
     /// To a Ravenry, which is told how far it has come.
     ravenry: bool,
+    /// Who decided here when it began.
+    reign: u64,
     news: channel::Receiver<()>,
 }
 
@@ -66,7 +68,10 @@ impl Session {
             return Ok(());
         };
         if place.epoch > about.standing.epoch {
-            self.shared.authority.superseded_by(place.epoch).await;
+            if about.standing.superseded_by < place.epoch {
+                let authority = self.shared.authority();
+                authority.superseded_by(place.epoch).await;
+            }
             let why = format!("there is a newer master, of epoch {}", place.epoch);
             self.answer(tag, "NO", &why);
             return Ok(());
@@ -107,6 +112,7 @@ impl Session {
             place: 0,
             sequence,
             ravenry,
+            reign: self.shared.reigns.get(),
             news: self.shared.journal.watch(),
         }
     }
@@ -187,6 +193,11 @@ impl Session {
     async fn follow(&mut self, mut stream: Streaming) -> Result<(), End> {
         let mut idle_at = rt::now() + MUPDATE_IDLE_MAX;
         loop {
+            if stream.ravenry && stream.reign != self.shared.reigns.get() {
+                return Err(End::Refused(
+                    "this is the master now: the banner has its epoch",
+                ));
+            }
             self.tell_news(&mut stream).await?;
             while let Some(command) = self.peer.next()? {
                 self.shared.counters.commands.add(1);
@@ -254,7 +265,7 @@ impl Session {
                 verb: Verb::Noop,
             }) => {
                 let within = self.shared.limits.barrier;
-                let passed = self.shared.authority.barrier(within).await;
+                let passed = self.shared.authority().barrier(within).await;
                 // What the barrier has waited for comes before its answer.
                 self.tell_news(stream).await?;
                 match passed {
