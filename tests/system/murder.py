@@ -49,13 +49,16 @@ def claim_net():
 
 
 class Murder:
-    """Debian's Cyrus: master, two backends, and a Cyrus frontend as the oracle."""
+    """Debian's Cyrus: master, two backends, and a Cyrus frontend as the oracle. `before` is called when the
+    addresses are known and no node runs yet."""
 
-    def __init__(self, *options, nodes="mupdate,backend1,backend2,frontend", directory=None):
+    def __init__(self, *options, nodes="mupdate,backend1,backend2,frontend", directory=None, before=None):
         self.directory = Path(directory or tempfile.mkdtemp(prefix="ravenry-test-"))
         self.directory.chmod(0o755)
         self.net, self.claim = claim_net()
         self.environment = dict(os.environ, TESTBED_DIR=str(self.directory / "cyrus"), TESTBED_NET=self.net)
+        if before:
+            before(self)
         self.run("up", "--nodes", nodes, *options)
 
     def run(self, *arguments):
@@ -113,35 +116,26 @@ password = "mupdatepw"
 """
 
 
-class Frontend:
-    """One `ravenry serve` with a directory, an address and a log of its own."""
+class Server:
+    """One `ravenry serve` with a directory, a configuration and a log of its own."""
 
-    binary = BINARY
-
-    def __init__(self, murder, users, last=42, top="", auth='passwd_file = "users"', account="frontend2", **replace):
-        self.name = f"frontend{last - 40}"
-        self.address = (f"{murder.net}.{last}", IMAP)
-        self.directory = murder.directory / self.name
+    def __init__(self, name, directory, config, files=()):
+        """`files`: more that the configuration names, as pairs of a name and the text."""
+        self.name, self.directory = name, directory
         self.directory.mkdir()
-        (self.directory / "users").write_text("".join(f"{line}\n" for line in users))
         self.config = self.directory / "ravenry.toml"
-        if "[limits]" not in top:  # tests fail to log in by the dozen
-            top += '\n[limits]\nlogin_delay = "100ms"\nlogin_delay_max = "100ms"\nlogin_failures = 1000\n'
-        values = dict(name=self.name, domain=DOMAIN, top=top, auth=auth, host=self.address[0], port=IMAP,
-                      net=murder.net, mupdate=MUPDATE, account=account, proxy="", upstream="", master="",
-                      backends=IMAP, backend2=f"{murder.net}.13", shards=2)
-        self.config.write_text(CONFIG.format(**{**values, **replace}))
-        for secret in (self.directory / "users", self.config):
-            secret.chmod(0o600)
+        for file, text in [(self.config.name, config), *files]:
+            (self.directory / file).write_text(text)
+            (self.directory / file).chmod(0o600)
         self.log = self.directory / "log"
         self.process = None
         self.idle = None
-        self.wrapper = []  # a command that it is started by
+        self.under = []  # a command that runs the server
 
     def start(self, ready=True):
         starts = self.starts()
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([*self.wrapper, BINARY, "serve", "--config", self.config], cwd=self.directory,
+            self.process = subprocess.Popen([*self.under, BINARY, "serve", "--config", self.config], cwd=self.directory,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         poll(f"{self.name} to listen", 20, lambda: self.greets() is not None)
         poll(f"{self.name} to be bound on all shards", 20, lambda: self.starts() > starts)
@@ -153,15 +147,6 @@ class Frontend:
     def starts(self):
         """How often its log says that all of it runs: one shard may answer before another is there."""
         return len(re.findall(r' ready shards=|"message":"ready"', self.log.read_text())) if self.log.exists() else 0
-
-    def greets(self):
-        """The first word of its greeting, if it has one."""
-        assert self.process.poll() is None, f"{self.name} ended: {self.log.read_text()[-2000:]}"
-        try:
-            with Conversation(self.address, deadline=5) as conversation:
-                return conversation.greeting.word
-        except (OSError, Broken):
-            return None
 
     def descriptors(self):
         """How many descriptors it has open, its pool of pipes left out."""
@@ -229,3 +214,27 @@ class Frontend:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+class Frontend(Server):
+    """A frontend of ours at an address of its own."""
+
+    def __init__(self, murder, users, last=42, top="", auth='passwd_file = "users"', account="frontend2", **replace):
+        self.address = (f"{murder.net}.{last}", IMAP)
+        if "[limits]" not in top:  # tests fail to log in by the dozen
+            top += '\n[limits]\nlogin_delay = "100ms"\nlogin_delay_max = "100ms"\nlogin_failures = 1000\n'
+        name = f"frontend{last - 40}"
+        values = dict(name=name, domain=DOMAIN, top=top, auth=auth, host=self.address[0], port=IMAP,
+                      net=murder.net, mupdate=MUPDATE, account=account, proxy="", upstream="", master="",
+                      backends=IMAP, backend2=f"{murder.net}.13", shards=2)
+        super().__init__(name, murder.directory / name, CONFIG.format(**{**values, **replace}),
+                         [("users", "".join(f"{line}\n" for line in users))])
+
+    def greets(self):
+        """The first word of its greeting, if it has one."""
+        assert self.process.poll() is None, f"{self.name} ended: {self.log.read_text()[-2000:]}"
+        try:
+            with Conversation(self.address, deadline=5) as conversation:
+                return conversation.greeting.word
+        except (OSError, Broken):
+            return None

@@ -38,5 +38,5 @@ def test_a_backend_that_the_list_names_later_is_asked_at_once(world):
         master.reserve("ballast.later", "later.invalid!default")
         master.activate("ballast.later", "later.invalid!default", "nobody\tlrs\t")
         poll("the new backend to be tried", 15, lambda: "can't ask backend later.invalid" in frontend.log.read_text())
-        master.command('DELETE "ballast.later"')
+        master.say("DELETE", "ballast.later").ok()
     poll("it to be forgotten", 15, lambda: frontend.stat("mailboxes") == world.frontend.stat("mailboxes"))

@@ -87,7 +87,7 @@ class Names:
     def __exit__(self, *_):
         with Mupdate(self.address) as master:
             for name in self.names:  # all of them known: an unknown one would kill Cyrus' master
-                master.command(f'DELETE "{name}"')
+                master.say("DELETE", name).ok()
 
 
 @ours

@@ -62,7 +62,7 @@ def test_unit_allows_what_the_server_does(world):
     descriptors = min(int(settings("LimitNOFILE")[0]), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     limits = [f"--nofile={descriptors}", "--memlock=8388608", "--core=0"]
     assert settings("LimitMEMLOCK") == ["8M"]
-    frontend.wrapper = ["prlimit", *limits, "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+    frontend.under = ["prlimit", *limits, "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
                         "--no-new-privs", "strace", "-D", "-f", "-q", "-e", "signal=none", "-o", trace]
     frontend.start()
     with world.client(user, frontend) as session:

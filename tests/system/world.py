@@ -5,6 +5,7 @@ see each other; what it opened is closed when it ends.
 """
 
 from imap_client import Conversation, quoted
+from mupdate_server import MupdateServer
 from murder import Frontend, Murder, poll
 
 USERS = [f"u{n:03}" for n in range(1, 251)]
@@ -143,6 +144,13 @@ class World:
         self.beside += 1
         self.extra.append(frontend)
         return frontend
+
+    def mupdate_server(self, start=True, **options):
+        """A MUPDATE server of ours, at an address of its own."""
+        server = MupdateServer(self.murder.net, self.murder.directory, self.beside, **options)
+        self.beside += 1
+        self.extra.append(server)
+        return server.start() if start else server
 
     def without(self, node):
         """Stops a Cyrus node for the time of a `with` block."""
