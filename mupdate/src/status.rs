@@ -170,7 +170,8 @@ pub(crate) struct Published {
 impl Published {
     pub(crate) fn new(names: u64, sequence: u64) -> Self {
         let published = Self::default();
-        published.set_state(FollowerState::Away(AwayReason::NotRunning));
+        // Not yet begun isn't ended: whoever supervises the process looks for that from the first moment.
+        published.set_state(FollowerState::Connecting);
         published.names.store(names, Relaxed);
         published.sequence.store(sequence, Relaxed);
         published

@@ -9,6 +9,7 @@ use super::{
 
 mod answers;
 mod damage;
+mod durable;
 mod model;
 mod names;
 mod store;
