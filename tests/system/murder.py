@@ -158,10 +158,10 @@ class Server:
                 pass
         return count
 
-    def ctl(self, command):
-        done = subprocess.run([BINARY, "ctl", command, "--config", self.config], cwd=self.directory,
+    def ctl(self, *command):
+        done = subprocess.run([BINARY, "ctl", "--config", self.config, *command], cwd=self.directory,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
-        assert done.returncode == 0, f"ravenry ctl {command}: {done.stderr}"
+        assert done.returncode == 0, f"ravenry ctl {' '.join(command)}: {done.stderr}"
         return done.stdout
 
     def stat(self, name):
