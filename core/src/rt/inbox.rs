@@ -62,6 +62,26 @@ pub(super) struct Inbox {
     generation: AtomicU32,
 }
 
+/// The inbox of a shard that has ended, whose number is given back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Kept {
+    inbox: &'static Inbox,
+    generation: u32,
+}
+
+impl Kept {
+    /// `generation`: see [`Inbox::release`].
+    pub(super) fn new(inbox: &'static Inbox, generation: u32) -> Self {
+        Self { inbox, generation }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.inbox.release(self.generation);
+    }
+}
+
 #[derive(Debug)]
 struct Parts {
     words: ArrayQueue<TaskId>,
@@ -88,6 +108,9 @@ impl Inbox {
             // Only the thread that holds the claim comes here.
             let _ = self.parts.set(parts);
         }
+        // Words for tasks of the shard that had the number before.
+        while self.take().is_some() {}
+        self.everybody.store(false, Ordering::SeqCst);
         Ok(())
     }
 
@@ -98,7 +121,7 @@ impl Inbox {
     }
 
     /// Gives the number back. `generation` is one that no task of this shard has had.
-    pub(super) fn release(&self, generation: u32) {
+    fn release(&self, generation: u32) {
         self.generation
             .store(next_generation(generation), Ordering::Relaxed);
         self.asleep.wake_up();

@@ -25,7 +25,7 @@ use std::{
 
 use super::{
     Instant,
-    inbox::{self, Inbox},
+    inbox::{self, Inbox, Kept},
     now,
     pipes::Pipes,
     reactor::Reactor,
@@ -121,7 +121,7 @@ impl Shard {
         let reactor = match Reactor::new(config.ring_entries, inbox.event()) {
             Ok(reactor) => reactor,
             Err(error) => {
-                inbox.release(inbox.first_generation());
+                drop(Kept::new(inbox, inbox.first_generation()));
                 return Err(error);
             }
         };
@@ -448,7 +448,11 @@ impl Drop for Entered {
         if let Err(error) = shard.reactor.borrow_mut().close() {
             tracing::error!(shard = %shard.id, "the ring does not close: {error}");
         }
-        shard.inbox.release(shard.tasks.borrow().last_generation());
+        let kept = Kept::new(shard.inbox, shard.tasks.borrow().last_generation());
+        match shard.simulated {
+            true => sim::keep(kept),
+            false => drop(kept),
+        }
         CURRENT.take();
     }
 }

@@ -14,6 +14,7 @@ use super::{
     super::{
         Instant,
         clock::{self, SystemTime},
+        inbox::Kept,
         shard::Entered,
     },
     Settings,
@@ -63,6 +64,8 @@ pub(super) struct State {
     pub(super) newcomers: Vec<(Entered, Ended)>,
     /// The shard whose turn it is.
     pub(super) shard: usize,
+    /// Dropped last.
+    pub(super) kept: Vec<Kept>,
 }
 
 pub(super) fn is_on() -> bool {
@@ -98,6 +101,7 @@ pub(super) fn begin(settings: &Settings) {
         jobs: Vec::new(),
         newcomers: Vec::new(),
         shard: 0,
+        kept: Vec::new(),
     };
     state.tell_the_time();
     let before = WORLD.replace(Some(state));
