@@ -5,7 +5,7 @@ use std::fs;
 
 use proptest::prelude::*;
 
-use super::{active, name, reserved};
+use super::{active, name, once_free, reserved};
 use crate::mailboxes::{
     After, Change, ListError, ListFile, ListReader, ListWriter, Standing, Told,
 };
@@ -14,7 +14,7 @@ use crate::proto::mupdate::Place;
 const MAP_BYTES: usize = 64 << 20;
 
 fn open(directory: &std::path::Path) -> (ListWriter, ListReader) {
-    let (writer, reader, _) = ListFile::open_durable(directory, MAP_BYTES).unwrap();
+    let (writer, reader, _) = once_free(|| ListFile::open_durable(directory, MAP_BYTES));
     (writer, reader)
 }
 
