@@ -51,11 +51,14 @@ def claim_net():
 class Murder:
     """Debian's Cyrus: master, two backends, and a Cyrus frontend as the oracle."""
 
-    def __init__(self, *options, nodes="mupdate,backend1,backend2,frontend", directory=None):
+    def __init__(self, *options, nodes="mupdate,backend1,backend2,frontend", directory=None, before=None):
+        """`before`: called with the murder before its nodes start, as a master of another kind at the address of `mupdate`."""
         self.directory = Path(directory or tempfile.mkdtemp(prefix="ravenry-test-"))
         self.directory.chmod(0o755)
         self.net, self.claim = claim_net()
         self.environment = dict(os.environ, TESTBED_DIR=str(self.directory / "cyrus"), TESTBED_NET=self.net)
+        if before:
+            before(self)
         self.run("up", "--nodes", nodes, *options)
 
     def run(self, *arguments):
