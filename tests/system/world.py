@@ -183,7 +183,7 @@ class World:
         self.open.clear()
         frontends, self.extra = self.extra, []
         try:
-            for frontend in frontends:
+            for frontend in reversed(frontends):  # who follows goes before who is followed
                 frontend.stop()
         finally:
             for frontend in frontends:
