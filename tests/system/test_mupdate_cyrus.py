@@ -185,6 +185,7 @@ def test_mupdate_replica_between_cyrus(world):
             one.command("SETACL through0 cyrus lrswipkxtecda").ok()
             one.command("DELETE through0").ok()
             frontend.command("STATUS through0 (MESSAGES)").no()
+        server.idle = None  # Cyrus' frontend is still there
         server.stop()
     finally:
         replicas[0].kill()

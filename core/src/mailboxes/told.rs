@@ -102,7 +102,7 @@ impl ListReader {
         })
     }
 
-    /// Tells names in order, until `tell` says that it is enough or [`PIECE_NAMES_MAX`] were read.
+    /// Tells names in order, until `tell` says that it is enough or `PIECE_NAMES_MAX` were read.
     pub fn tell_names(
         &self,
         after: &After,

@@ -4,7 +4,9 @@
 //! stream remembers the sequence S from before the first piece; behind the last it tells what has
 //! changed since S, from the list's own index, up to a sequence E at which nothing was left; from there
 //! on it is at a place in the journal. A name told a second time is as it is now, so nobody ever
-//! sees a state older than one that they had.
+//! sees a state older than one that they had. UPDATE tells what has changed since S behind its OK,
+//! because a Cyrus slave gives up on a DELETE before it; X-UPDATE before it, so that who has its OK has
+//! the list as it was at one moment.
 //!
 //! A stream that falls behind the journal while it is waiting for its peer is cut. One that is behind
 //! for another reason (the list was filled at one blow) catches up from the index again.
@@ -22,6 +24,8 @@ use super::journal::Gone;
 use super::peer::{End, OUTPUT_BYTES_MAX};
 use super::session::{Session, tell_to};
 use crate::master::same;
+
+const STARTS: &str = "streaming starts";
 
 /// A stream that is open.
 struct Streaming {
@@ -57,8 +61,9 @@ impl Session {
         };
         let mut stream = self.streaming(tag, servers, about.sequence, false);
         self.tell_list(&stream).await?;
+        self.answer(tag, "OK", STARTS);
         self.catch_up(&mut stream).await?;
-        self.start(stream).await
+        self.follow(stream).await
     }
 
     /// X-UPDATE: what has changed since `place`, if that can be told; otherwise the whole list. Who knows a
@@ -86,12 +91,14 @@ impl Session {
             out.extend_from_slice(tag);
             out.extend_from_slice(b" X-SINCE\r\n");
             self.catch_up(&mut stream).await?;
-            return self.start(stream).await;
+            self.answer(tag, "OK", STARTS);
+            return self.follow(stream).await;
         }
         let mut stream = self.streaming(tag, &[], about.sequence, true);
         self.tell_list(&stream).await?;
         self.catch_up(&mut stream).await?;
-        self.start(stream).await
+        self.answer(tag, "OK", STARTS);
+        self.follow(stream).await
     }
 
     /// What the list says of itself, if it is whole; otherwise the command is answered.
@@ -115,14 +122,6 @@ impl Session {
             reign: self.shared.reigns.get(),
             news: self.shared.journal.watch(),
         }
-    }
-
-    async fn start(&mut self, stream: Streaming) -> Result<(), End> {
-        self.answer(&stream.tag, "OK", "streaming starts");
-        let counters = Arc::clone(&self.shared.counters);
-        counters.streams_open.add(1);
-        let _open = Open(counters);
-        self.follow(stream).await
     }
 
     async fn tell_list(&mut self, stream: &Streaming) -> Result<(), End> {
@@ -191,6 +190,7 @@ impl Session {
     }
 
     async fn follow(&mut self, mut stream: Streaming) -> Result<(), End> {
+        let _open = Open::new(&self.shared.counters);
         let mut idle_at = rt::now() + MUPDATE_IDLE_MAX;
         loop {
             if stream.ravenry && stream.reign != self.shared.reigns.get() {
@@ -289,6 +289,13 @@ impl Session {
 
 /// Counted as open until it is dropped.
 struct Open(Arc<Counters>);
+
+impl Open {
+    fn new(counters: &Arc<Counters>) -> Self {
+        counters.streams_open.add(1);
+        Self(Arc::clone(counters))
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
