@@ -1,4 +1,4 @@
-//! The two clients of `tests/system/storm.py`: one that measures round trips of sessions that are
+//! The two clients of `bench/storm/run`: one that measures round trips of sessions that are
 //! logged in, and one that is the storm. They are two processes, so that the storm can be run
 //! below the other: the question is what the server does, not what its clients do to each other.
 //!

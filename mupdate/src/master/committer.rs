@@ -2,15 +2,20 @@
 //! committed together.
 //!
 //! One task on the mupdate core. The commit waits for the disk, so it is done on a thread of its
-//! own; what it changed is published before anybody is answered, so that whoever has had an `OK`
+//! own. What it changed is published before anybody is answered, so that whoever has had an `OK`
 //! finds the change in every stream's past. A commit that has begun ends, whatever happens here.
+//!
+//! Who was answered by a commit mostly has the next command ready: the commit behind it waits for
+//! them, for a part of the time that a commit takes. Otherwise those who were answered and those who
+//! waited meanwhile would take turns, two halves that each pay for a sync.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ravenry_core::rt::channel::{self, OneSender};
-use ravenry_core::rt::{self, Either, Pool};
+use ravenry_core::rt::{self, Either, Instant, Pool};
 
 use super::rules::{Account, Answer, Ask};
 use super::store::{Committed, Order, Store};
@@ -21,6 +26,10 @@ use crate::server::journal::Journal;
 const ORDERS_MAX: usize = 16_384;
 /// Commands in one commit: some milliseconds of a thread, a few MiB of pages.
 const BATCH_ORDERS_MAX: usize = 1024;
+/// What part of a commit's time the next one waits for those who were answered.
+const PATIENCE: u32 = 2;
+/// It waits no longer, however slow the disk is.
+const PATIENCE_MAX: Duration = Duration::from_millis(1);
 
 /// What is to be done with the store.
 enum Work {
@@ -75,6 +84,8 @@ pub(crate) fn master(
         disk,
         incoming,
         waiting: VecDeque::new(),
+        answered: 0,
+        patient_until: rt::now(),
         journal,
         counters,
     };
@@ -88,6 +99,9 @@ pub(crate) struct Committer {
     disk: Pool,
     incoming: channel::Receiver<Work>,
     waiting: VecDeque<Work>,
+    /// How many the last commit answered.
+    answered: usize,
+    patient_until: Instant,
     journal: Rc<Journal>,
     counters: Arc<Counters>,
 }
@@ -104,12 +118,25 @@ impl Committer {
                 // Those whose bytes are here already come along.
                 rt::yield_now().await;
             }
-            while let Some(work) = self.incoming.try_recv() {
-                self.waiting.push_back(work);
-            }
+            self.gather().await;
             if self.turn().await.is_none() {
                 tracing::error!("the MUPDATE store is lost: nothing more can be changed");
                 return;
+            }
+        }
+    }
+
+    /// Takes what has come, and what those who were answered just now send at once.
+    async fn gather(&mut self) {
+        while let Some(work) = self.incoming.try_recv() {
+            self.waiting.push_back(work);
+        }
+        let expected = BATCH_ORDERS_MAX.min(self.waiting.len() + self.answered);
+        self.answered = 0;
+        while self.waiting.len() < expected {
+            match rt::timeout_at(self.patient_until, self.incoming.recv()).await {
+                Ok(Some(work)) => self.waiting.push_back(work),
+                Ok(None) | Err(_) => return,
             }
         }
     }
@@ -141,7 +168,11 @@ impl Committer {
         }
         let orders = Arc::new(orders);
         let shared = Arc::clone(&orders);
+        let begun = rt::now();
         let committed = self.on_disk(move |store| store.carry_out(&shared)).await?;
+        let took = rt::now() - begun;
+        self.patient_until = rt::now() + PATIENCE_MAX.min(took / PATIENCE);
+        self.answered = replies.len();
         self.tell(&orders, &committed);
         self.journal.publish(committed.made);
         for (reply, answer) in replies.into_iter().zip(committed.answers) {
