@@ -126,9 +126,10 @@ async fn dump(operator: &Operator, verb: &str, server: &str, stream: &Stream) ->
         }
         ravenry_core::rt::yield_now().await;
     }
-    // Without this line the dump was cut short.
-    let end: &[u8] = if verb == "dump" { b"# end\n" } else { b"" };
-    stream.write_all(end).await
+    if verb == "dump" {
+        stream.write_all(Operator::dump_end().as_bytes()).await?;
+    }
+    Ok(())
 }
 
 async fn whole(mut bytes: Vec<u8>, stream: &Stream) -> io::Result<Result<String, &'static str>> {

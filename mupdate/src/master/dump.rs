@@ -11,6 +11,9 @@ use ravenry_core::mailboxes::{Acl, Change, Location, Name, State, Told};
 /// The first line.
 pub(crate) const HEAD: &str = "# ravenry mupdate dump 1\n";
 
+/// The last line: a dump without it was cut short.
+pub(crate) const END: &str = "# end\n";
+
 /// Adds a name's line.
 pub(crate) fn write(told: &Told<'_>, out: &mut String) {
     let Some(held) = told.held else {

@@ -21,11 +21,18 @@ impl Store {
     }
 
     /// Makes the list what `text` says, a dump: names that aren't in it go. Without `force` no more go, or
-    /// change their server, than the guard lets an account take.
+    /// change their server, than the guard lets an account take, and the dump must have its end.
     ///
     /// # Errors
     /// In words; then nothing was changed, unless the store failed in the middle.
     pub(crate) fn restore(&mut self, text: &str, force: bool) -> Result<String, String> {
+        if text.starts_with(dump::HEAD) && !text.ends_with(dump::END) && !force {
+            return Err(
+                "the dump is cut short: its last line isn't `# end`. Nothing was changed; with \
+                 --force it is done"
+                    .to_owned(),
+            );
+        }
         let wanted = parse(text)?;
         let (changes, lost) = self.against(&wanted).map_err(|error| error.to_string())?;
         let most = self

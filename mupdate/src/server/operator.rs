@@ -58,6 +58,12 @@ impl Operator {
         dump::HEAD
     }
 
+    /// What stands behind it: a dump without it was cut short.
+    #[must_use]
+    pub fn dump_end() -> &'static str {
+        dump::END
+    }
+
     /// What the list is, and the server's numbers.
     ///
     /// # Errors
