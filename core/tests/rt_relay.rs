@@ -196,6 +196,44 @@ fn a_large_literal_is_nearly_all_spliced() {
     });
 }
 
+/// A source that trickles is read as it comes, however little that is, and after the relay the first byte
+/// counts again.
+#[test]
+fn a_source_that_trickles_is_no_source_that_stalls() {
+    const TOTAL: u64 = 200 << 10;
+    run(ShardConfig::default(), async {
+        let ((source, from), (to, sink)) = (pair().await, pair().await);
+        let stall = Duration::from_millis(400);
+        let source = Rc::new(source);
+        let writer = Rc::clone(&source);
+        spawn(async move {
+            writer.write_all(&bytes(0, 100 << 10)).await.unwrap();
+            for piece in 100..TOTAL >> 10 {
+                sleep(Duration::from_millis(10)).await;
+                let piece = bytes(piece << 10, 1 << 10);
+                writer.write_all(&piece).await.unwrap();
+            }
+        });
+        let sink = Rc::new(sink);
+        let (reader, (read, all_read)) = (Rc::clone(&sink), oneshot());
+        spawn(async move {
+            read_checked(&reader, TOTAL).await;
+            let _ = read.send(());
+        });
+        let relayed = relay_exact(&from, &to, TOTAL, stall).await.unwrap();
+        assert_eq!(relayed.copied + relayed.spliced, TOTAL);
+        all_read.await.unwrap();
+        source.write_all(b"x").await.unwrap();
+        rt::timeout(SECOND, from.readable()).await.unwrap().unwrap();
+
+        let silent = rt::now();
+        let failed = relay_exact(&from, &to, TOTAL, stall).await;
+        assert_eq!(kind(failed), ('f', ErrorKind::TimedOut));
+        let waited = rt::now() - silent;
+        assert!((stall..stall * 2).contains(&waited), "{waited:?}");
+    });
+}
+
 fn kind(result: Result<Relayed, RelayError>) -> (char, ErrorKind) {
     match result.unwrap_err() {
         RelayError::From(error) => ('f', error.kind()),

@@ -3,6 +3,9 @@
 //! From 64 KiB up the bytes go through a pipe by splice(2) and never enter user memory; below
 //! that, or with no pipe to be had, they are copied through the shard's scratch buffer, which is
 //! never held while waiting. While it waits for the source, a relay holds nothing.
+//!
+//! A relay that splices doesn't wait for the first byte but for a good part of a pipe (the source's low-water
+//! mark), so that a body goes through in few large pieces. A source that is too slow for that is read as it comes.
 
 use std::{error, fmt, io, time::Duration};
 
@@ -13,11 +16,15 @@ use super::{
     pipes::Lease,
     shard,
     stream::{is_would_block, uninterrupted},
-    timer::{after, timeout_at},
+    timer::{after, timeout, timeout_at},
 };
 
 /// From this size on splicing costs less than copying.
 const SPLICE_MIN: u64 = 64 << 10;
+/// How much a relay that splices waits for: half a pipe.
+const LOW_WATER: u32 = 128 << 10;
+/// In what time that has to come; otherwise the source is slow.
+const QUICK: Duration = Duration::from_secs(1);
 
 /// How the bytes of a relay went.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -76,6 +83,8 @@ pub async fn relay_exact(
         to,
         flow: Flow::new(bytes),
         patience: Patience::new(stall),
+        low_water: LowWater { of: from, bytes: 1 },
+        is_slow: false,
         relayed: Relayed::default(),
     };
     while relay.flow.left() > 0 {
@@ -90,14 +99,31 @@ pub async fn relay_exact(
         }
         // Here the pipe is back in the pool.
         if relay.flow.left() > 0 {
-            relay
-                .patience
-                .wait(from.readable())
-                .await
-                .map_err(RelayError::From)?;
+            relay.wait_readable().await.map_err(RelayError::From)?;
         }
     }
     Ok(relay.relayed)
+}
+
+/// What counts as readable at a connection: set back to the first byte when this goes.
+struct LowWater<'a> {
+    of: &'a Stream,
+    bytes: u32,
+}
+
+impl LowWater<'_> {
+    fn set(&mut self, bytes: u32) {
+        if self.bytes != bytes {
+            self.bytes = bytes;
+            self.of.socket().set_low_water(bytes);
+        }
+    }
+}
+
+impl Drop for LowWater<'_> {
+    fn drop(&mut self) {
+        self.set(1);
+    }
 }
 
 struct Relay<'a> {
@@ -105,6 +131,8 @@ struct Relay<'a> {
     to: &'a Stream,
     flow: Flow,
     patience: Patience,
+    low_water: LowWater<'a>,
+    is_slow: bool,
     relayed: Relayed,
 }
 
@@ -195,6 +223,22 @@ impl Relay<'_> {
             }
         }
         Ok(())
+    }
+
+    async fn wait_readable(&mut self) -> io::Result<()> {
+        self.patience.begin();
+        if !self.is_slow && self.flow.left() >= SPLICE_MIN {
+            let enough =
+                u32::try_from(self.flow.left()).map_or(LOW_WATER, |left| left.min(LOW_WATER));
+            self.low_water.set(enough);
+            let quick = QUICK.min(self.patience.stall / 2);
+            if let Ok(ready) = timeout(quick, self.from.readable()).await {
+                return ready;
+            }
+            self.is_slow = true;
+        }
+        self.low_water.set(1);
+        self.patience.wait(self.from.readable()).await
     }
 
     async fn wait_writable(&mut self) -> Result<(), RelayError> {
@@ -288,8 +332,12 @@ impl Patience {
         self.until = None;
     }
 
+    /// From now on nothing moves.
+    fn begin(&mut self) -> Instant {
+        *self.until.get_or_insert_with(|| after(self.stall))
+    }
+
     async fn wait(&mut self, ready: impl Future<Output = io::Result<()>>) -> io::Result<()> {
-        let until = *self.until.get_or_insert_with(|| after(self.stall));
-        timeout_at(until, ready).await?
+        timeout_at(self.begin(), ready).await?
     }
 }

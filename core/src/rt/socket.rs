@@ -13,6 +13,7 @@ use super::{
     Address,
     sim::{self, SimSocket},
     stream::{is_would_block, uninterrupted},
+    sys,
 };
 
 #[derive(Debug)]
@@ -102,6 +103,15 @@ impl Socket {
         match self {
             Self::Os(socket) => socket.send_with_flags(buffer, libc::MSG_NOSIGNAL),
             Self::Sim(socket) => socket.write(buffer),
+        }
+    }
+
+    /// Readable means from now on: so many bytes are there, or the end.
+    pub(super) fn set_low_water(&self, bytes: u32) {
+        match self {
+            // A hint: without it there are more wake-ups.
+            Self::Os(socket) => drop(sys::set_low_water(socket.as_fd(), bytes)),
+            Self::Sim(_) => {}
         }
     }
 

@@ -40,6 +40,22 @@ pub(super) fn eventfd_clear(event: BorrowedFd<'_>) {
     unsafe { libc::read(event.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
 }
 
+/// How much has to be there before a socket counts as readable (SO_RCVLOWAT).
+pub(super) fn set_low_water(socket: BorrowedFd<'_>, bytes: u32) -> io::Result<()> {
+    let value: libc::c_int = bytes.try_into().unwrap_or(libc::c_int::MAX);
+    // SAFETY: `value` is a readable int that outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            ptr::from_ref(&value).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    check(result).map(drop)
+}
+
 /// A new pipe (reading end, writing end) that doesn't block.
 pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [0; 2];
