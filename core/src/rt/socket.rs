@@ -1,4 +1,5 @@
-//! A socket that never blocks: the system's, or one of a simulation.
+//! A socket that never blocks: the system's, or one of a simulation (or, for a measurement, of
+//! another runtime).
 
 use std::{
     io::{self, Read},
@@ -9,6 +10,8 @@ use std::{
 
 use socket2::{Protocol, Type};
 
+#[cfg(feature = "foreign")]
+use super::foreign;
 use super::{
     Address,
     sim::{self, SimSocket},
@@ -19,6 +22,8 @@ use super::{
 pub(super) enum Socket {
     Os(socket2::Socket),
     Sim(SimSocket),
+    #[cfg(feature = "foreign")]
+    Foreign(foreign::Socket),
 }
 
 /// A stream socket of the system's that doesn't block.
@@ -49,6 +54,8 @@ impl Socket {
         match self {
             Self::Os(socket) => socket.as_raw_fd(),
             Self::Sim(socket) => socket.raw_fd(),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(_) => -1,
         }
     }
 
@@ -56,6 +63,8 @@ impl Socket {
         match self {
             Self::Os(socket) => socket.connect(&address.to_socket()?),
             Self::Sim(socket) => socket.connect(address),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(_) => Err(io::ErrorKind::AlreadyExists.into()),
         }
     }
 
@@ -63,6 +72,8 @@ impl Socket {
         match self {
             Self::Os(socket) => socket.take_error(),
             Self::Sim(socket) => socket.take_error(),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(_) => Ok(None),
         }
     }
 
@@ -76,6 +87,11 @@ impl Socket {
                 let (socket, peer) = socket.accept()?;
                 Ok((Self::Sim(socket), peer))
             }
+            #[cfg(feature = "foreign")]
+            Self::Foreign(socket) => {
+                let (socket, peer) = socket.accept()?;
+                Ok((Self::Foreign(socket), peer))
+            }
         }
     }
 
@@ -83,6 +99,8 @@ impl Socket {
         match self {
             Self::Os(socket) => (&*socket).read(buffer),
             Self::Sim(socket) => socket.read(buffer),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(socket) => socket.read(buffer),
         }
     }
 
@@ -95,6 +113,8 @@ impl Socket {
                 peeked.is_err_and(|error| is_would_block(&error))
             }
             Self::Sim(socket) => socket.is_quiet(),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(socket) => socket.is_quiet(),
         }
     }
 
@@ -102,6 +122,8 @@ impl Socket {
         match self {
             Self::Os(socket) => socket.send_with_flags(buffer, libc::MSG_NOSIGNAL),
             Self::Sim(socket) => socket.write(buffer),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(socket) => socket.write(buffer),
         }
     }
 
@@ -109,6 +131,8 @@ impl Socket {
         match self {
             Self::Os(socket) => socket.shutdown(Shutdown::Write),
             Self::Sim(socket) => socket.shutdown_write(),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(socket) => socket.shutdown_write(),
         }
     }
 
@@ -116,6 +140,8 @@ impl Socket {
         match self {
             Self::Os(socket) => Ok(Address::from_socket(&socket.peer_addr()?)),
             Self::Sim(socket) => socket.peer_address(),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(socket) => socket.peer_address(),
         }
     }
 
@@ -123,6 +149,8 @@ impl Socket {
         match self {
             Self::Os(socket) => Ok(Address::from_socket(&socket.local_addr()?)),
             Self::Sim(socket) => socket.local_address(),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(socket) => socket.local_address(),
         }
     }
 
@@ -130,6 +158,8 @@ impl Socket {
         match self {
             Self::Os(socket) => socket.as_fd(),
             Self::Sim(_) => panic!("a simulated socket has no descriptor"),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(_) => panic!("a foreign socket doesn't show its descriptor"),
         }
     }
 }
