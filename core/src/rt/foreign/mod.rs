@@ -131,7 +131,6 @@ pub(super) fn run(executor: &'static dyn Executor, first: Boxed) {
     executor.run(Box::pin(async {
         super::spawn(first);
         shard::drain_is_asked().await;
-        WAKER.take();
     }));
     HERE.set(None);
 }
@@ -148,15 +147,14 @@ impl Future for Polled {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        WAKER.with_borrow_mut(|waker| match waker {
-            Some(waker) => waker.clone_from(context.waker()),
-            None => *waker = Some(context.waker().clone()),
-        });
         let Some(future) = &mut self.0 else {
             return Poll::Ready(());
         };
         shard::with(Shard::begin_poll);
+        // A task may be polled within the one that spawns it.
+        let outer = WAKER.replace(Some(context.waker().clone()));
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        WAKER.set(outer);
         if matches!(polled, Ok(Poll::Pending)) {
             return Poll::Pending;
         }
@@ -168,9 +166,11 @@ impl Future for Polled {
 
 /// Does something as the running task: a wait that begins in it wakes that one.
 fn in_task<T>(f: impl FnOnce(&mut Context<'_>) -> T) -> T {
-    let waker = WAKER.with_borrow(Option::clone);
-    let waker = waker.as_ref().unwrap_or(Waker::noop());
-    f(&mut Context::from_waker(waker))
+    WAKER.with_borrow(|waker| {
+        f(&mut Context::from_waker(
+            waker.as_ref().unwrap_or(Waker::noop()),
+        ))
+    })
 }
 
 /// Where a task of another runtime leaves its waker: for [`super::waker::WakeCell`].
