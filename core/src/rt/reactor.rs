@@ -212,7 +212,7 @@ pub(super) fn ready(socket: &Socket, events: u32) -> Readiness<'_> {
         op: None,
         #[cfg(feature = "foreign")]
         foreign: match socket {
-            Socket::Foreign(socket) => Some(foreign::Wait { socket, events }),
+            Socket::Foreign(socket) => Some(foreign::Wait::new(socket, events)),
             _ => None,
         },
     }
@@ -223,7 +223,7 @@ impl Future for Readiness<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         #[cfg(feature = "foreign")]
-        if let Some(wait) = &self.foreign {
+        if let Some(wait) = &mut self.foreign {
             return wait.poll(context);
         }
         let task = TaskId::of(context.waker());

@@ -7,7 +7,7 @@ use std::{
     cell::{Cell, RefCell},
     fmt, io,
     net::SocketAddr,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use super::{
@@ -126,28 +126,50 @@ impl Socket {
 
 /// What a [`Readiness`](super::super::reactor::Readiness) is on such a socket.
 pub(in super::super) struct Wait<'s> {
-    pub(in super::super) socket: &'s Socket,
-    pub(in super::super) events: u32,
+    socket: &'s Socket,
+    events: u32,
+    /// It has waited: whoever polls it again looks for itself, by the call that it waits for.
+    waited: bool,
 }
 
-impl Wait<'_> {
-    pub(in super::super) fn poll(&self, context: &mut Context<'_>) -> Poll<io::Result<u32>> {
-        match &mut *self.socket.kind.borrow_mut() {
-            Kind::Connection(connection) if self.events & (READABLE | HUNG_UP) != 0 => {
-                let read = connection.poll_read(context, &mut []);
-                read.map(|read| Ok(self.came(read.is_err())))
-            }
-            // The call before has left the waker. Whoever wakes for another reason tries again, too.
-            _ if self.socket.waits.take() => Poll::Pending,
-            _ => Poll::Ready(Ok(self.events)),
+impl<'s> Wait<'s> {
+    pub(in super::super) fn new(socket: &'s Socket, events: u32) -> Self {
+        let waited = false;
+        Self {
+            socket,
+            events,
+            waited,
         }
     }
 
-    /// A peer that has said something, or ended, hasn't reset the connection.
-    fn came(&self, failed: bool) -> u32 {
-        match (self.events, failed) {
-            (HUNG_UP, false) => 0,
-            (events, _) => events,
+    pub(in super::super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<u32>> {
+        let events = match self.events {
+            HUNG_UP => ready!(self.peek(context)).map_or(HUNG_UP, |()| 0),
+            events if self.waited => events,
+            READABLE => {
+                self.waited = true;
+                let _ready_or_failed = ready!(self.peek(context));
+                READABLE
+            }
+            // The call before has left the waker.
+            _ if self.socket.waits.take() => {
+                self.waited = true;
+                return Poll::Pending;
+            }
+            events => events,
+        };
+        Poll::Ready(Ok(events))
+    }
+
+    /// Waits until there is something to read: a peer that has said something, or ended, hasn't
+    /// reset the connection.
+    fn peek(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self.socket.kind.borrow_mut() {
+            Kind::Connection(connection) => {
+                connection.poll_read(context, &mut []).map_ok(|_none| ())
+            }
+            Kind::Queue(_) if self.socket.waits.take() => Poll::Pending,
+            Kind::Queue(_) => Poll::Ready(Ok(())),
         }
     }
 }
