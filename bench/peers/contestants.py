@@ -53,16 +53,18 @@ class Contestant:
 
 
 class Ravenry(Contestant):
-    def __init__(self, site, cpu, name="ravenry", last=42):
+    """As it is shipped, or another `binary` of it; `more` goes into [proxy.upstream]."""
+
+    def __init__(self, site, cpu, name="ravenry", last=42, binary=BINARY, more=""):
         super().__init__(site, name, cpu, last)
         host, port = self.address
         template("ravenry.toml", self.directory / "ravenry.toml", address=f"{host}:{port}", port=IMAP,
                  backend1=site.address("backend1")[0], backend3=site.address("dovecot")[0],
-                 master=f"{site.net}.11:{MUPDATE}")
+                 master=f"{site.net}.11:{MUPDATE}", more=more)
         (self.directory / "users").write_text(site.passwd())
         for secret in ("users", "ravenry.toml"):
             (self.directory / secret).chmod(0o600)
-        self.start([BINARY, "serve", "--config", "ravenry.toml"])
+        self.start([binary, "serve", "--config", "ravenry.toml"])
 
 
 class Haproxy(Contestant):

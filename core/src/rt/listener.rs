@@ -2,6 +2,8 @@
 
 use std::{io, os::fd::AsFd, path::Path};
 
+#[cfg(feature = "foreign")]
+use super::foreign;
 use super::{
     Address,
     combine::allowance,
@@ -37,6 +39,10 @@ impl Listener {
             let socket = SimSocket::new();
             socket.listen(address)?;
             return Ok(Socket::Sim(socket));
+        }
+        #[cfg(feature = "foreign")]
+        if let Some(executor) = foreign::here() {
+            return foreign::Socket::listen(executor, address).map(Socket::Foreign);
         }
         let socket = new_socket(address)?;
         match address {

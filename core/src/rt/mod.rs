@@ -16,7 +16,8 @@
 //! * A task that waits holds its future and one slot of a table for each thing it waits for.
 //! * A panic in a task, also in its destructors, ends that task alone.
 //! * What the system does is an enum wherever it is done (`ring`, `socket`, `pipes`, `pool`, the
-//!   clock): on a thread that is a simulated world (`sim`) the other half of it is used.
+//!   clock): on a thread that is a simulated world (`sim`) the other half of it is used. A third
+//!   (`foreign`) is built for a measurement alone.
 //! * This is the only place that reads the clock, draws random numbers, starts threads or calls
 //!   the system; and the only one with `unsafe`, in `waker` (packed words), `ring` (queueing
 //!   operations), `sys` (system calls), `combine` and `timer` (futures within futures).
@@ -32,6 +33,8 @@ pub mod check;
 mod clock;
 mod combine;
 mod flow;
+#[cfg(feature = "foreign")]
+pub mod foreign;
 mod handshake;
 mod inbox;
 mod listener;

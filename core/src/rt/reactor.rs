@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "foreign")]
+use super::foreign;
 use super::{
     ops::{OpId, Ops, Outcome},
     ring::Ring,
@@ -196,6 +198,9 @@ pub(super) struct Readiness<'fd> {
     events: u32,
     /// The poll in the kernel, and the shard whose kernel ring has it.
     op: Option<(u64, OpId)>,
+    /// Another runtime waits instead.
+    #[cfg(feature = "foreign")]
+    foreign: Option<foreign::Wait<'fd>>,
 }
 
 /// Waits for `events` (or an error, which the next system call then reports) on `socket`.
@@ -205,6 +210,11 @@ pub(super) fn ready(socket: &Socket, events: u32) -> Readiness<'_> {
         owner: PhantomData,
         events,
         op: None,
+        #[cfg(feature = "foreign")]
+        foreign: match socket {
+            Socket::Foreign(socket) => Some(foreign::Wait::new(socket, events)),
+            _ => None,
+        },
     }
 }
 
@@ -212,6 +222,10 @@ impl Future for Readiness<'_> {
     type Output = io::Result<u32>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        #[cfg(feature = "foreign")]
+        if let Some(wait) = &mut self.foreign {
+            return wait.poll(context);
+        }
         let task = TaskId::of(context.waker());
         shard::with(|shard| {
             let mut reactor = shard.reactor.borrow_mut();

@@ -23,6 +23,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "foreign")]
+use super::foreign;
 use super::{
     Instant,
     inbox::{self, Inbox, Kept},
@@ -141,6 +143,8 @@ impl Shard {
             drain: Arc::new(Drain {
                 grace: AtomicU64::new(0),
                 inbox,
+                #[cfg(feature = "foreign")]
+                foreign: foreign::Left::default(),
             }),
             inbox,
             tasks: RefCell::new(Tasks::new(number, inbox.first_generation())),
@@ -155,6 +159,12 @@ impl Shard {
     pub(super) fn spawn(&self, future: Boxed, behind: bool) {
         if self.closing.get() {
             return self.drop_caught(future);
+        }
+        #[cfg(feature = "foreign")]
+        if let Some(executor) = foreign::here() {
+            self.stats.tasks_started.add(1);
+            self.stats.tasks.add(1);
+            return executor.spawn(foreign::polled(future));
         }
         let refused = self.tasks.borrow_mut().insert(future, behind).err();
         if let Some(future) = refused {
@@ -250,6 +260,25 @@ impl Shard {
                 (Turn::Main(_), None) => {}
             }
         }
+    }
+
+    /// What precedes the poll of a task in a foreign executor.
+    #[cfg(feature = "foreign")]
+    pub(super) fn begin_poll(&self) {
+        self.allowance.set(ALLOWANCE);
+        self.stats.polls.add(1);
+    }
+
+    /// A task in a foreign executor has ended, by a panic or well.
+    #[cfg(feature = "foreign")]
+    pub(super) fn end_foreign(&self, panic: Option<Box<dyn Any + Send>>, future: Option<Boxed>) {
+        panic.into_iter().for_each(|panic| self.report(panic));
+        future
+            .into_iter()
+            .for_each(|future| self.drop_caught(future));
+        self.stats
+            .tasks
+            .set(self.stats.tasks.value().saturating_sub(1));
     }
 
     fn choose_next(&self) {
@@ -368,6 +397,8 @@ pub(super) struct Drain {
     /// Zero, or one more than the milliseconds of grace.
     grace: AtomicU64,
     inbox: &'static Inbox,
+    #[cfg(feature = "foreign")]
+    foreign: foreign::Left,
 }
 
 impl Drain {
@@ -376,6 +407,8 @@ impl Drain {
         self.grace
             .store(grace_ms.saturating_add(1), Ordering::SeqCst);
         self.inbox.rouse();
+        #[cfg(feature = "foreign")]
+        self.foreign.wake();
     }
 
     fn is_asked(&self) -> bool {
@@ -391,6 +424,21 @@ impl Drain {
             .checked_sub(1)
             .map(Duration::from_millis)
     }
+}
+
+/// Resolves once the calling thread's shard, which a foreign executor runs, has been told to end.
+#[cfg(feature = "foreign")]
+pub(super) async fn drain_is_asked() {
+    std::future::poll_fn(|context| {
+        with(|shard| {
+            shard.drain.foreign.leave(context.waker());
+            match shard.drain.is_asked() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+    })
+    .await;
 }
 
 /// The calling thread is a shard for as long as this lives. Dropping it ends the shard: the tasks

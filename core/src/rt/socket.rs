@@ -1,4 +1,5 @@
-//! A socket that never blocks: the system's, or one of a simulation.
+//! A socket that never blocks: the system's, or one of a simulation (or, for a measurement, of
+//! another runtime).
 
 use std::{
     io::{self, Read},
@@ -9,6 +10,8 @@ use std::{
 
 use socket2::{Protocol, Type};
 
+#[cfg(feature = "foreign")]
+use super::foreign;
 use super::{
     Address,
     sim::{self, SimSocket},
@@ -20,6 +23,8 @@ use super::{
 pub(super) enum Socket {
     Os(socket2::Socket),
     Sim(SimSocket),
+    #[cfg(feature = "foreign")]
+    Foreign(foreign::Socket),
 }
 
 /// A stream socket of the system's that doesn't block.
@@ -50,6 +55,8 @@ impl Socket {
         match self {
             Self::Os(socket) => socket.as_raw_fd(),
             Self::Sim(socket) => socket.raw_fd(),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(_) => -1,
         }
     }
 
@@ -57,6 +64,8 @@ impl Socket {
         match self {
             Self::Os(socket) => socket.connect(&address.to_socket()?),
             Self::Sim(socket) => socket.connect(address),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(_) => Err(io::ErrorKind::AlreadyExists.into()),
         }
     }
 
@@ -64,6 +73,8 @@ impl Socket {
         match self {
             Self::Os(socket) => socket.take_error(),
             Self::Sim(socket) => socket.take_error(),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(_) => Ok(None),
         }
     }
 
@@ -77,6 +88,11 @@ impl Socket {
                 let (socket, peer) = socket.accept()?;
                 Ok((Self::Sim(socket), peer))
             }
+            #[cfg(feature = "foreign")]
+            Self::Foreign(socket) => {
+                let (socket, peer) = socket.accept()?;
+                Ok((Self::Foreign(socket), peer))
+            }
         }
     }
 
@@ -84,6 +100,8 @@ impl Socket {
         match self {
             Self::Os(socket) => (&*socket).read(buffer),
             Self::Sim(socket) => socket.read(buffer),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(socket) => socket.read(buffer),
         }
     }
 
@@ -96,6 +114,8 @@ impl Socket {
                 peeked.is_err_and(|error| is_would_block(&error))
             }
             Self::Sim(socket) => socket.is_quiet(),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(socket) => socket.is_quiet(),
         }
     }
 
@@ -103,6 +123,8 @@ impl Socket {
         match self {
             Self::Os(socket) => socket.send_with_flags(buffer, libc::MSG_NOSIGNAL),
             Self::Sim(socket) => socket.write(buffer),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(socket) => socket.write(buffer),
         }
     }
 
@@ -119,6 +141,8 @@ impl Socket {
         match self {
             Self::Os(socket) => socket.shutdown(Shutdown::Write),
             Self::Sim(socket) => socket.shutdown_write(),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(socket) => socket.shutdown_write(),
         }
     }
 
@@ -126,6 +150,8 @@ impl Socket {
         match self {
             Self::Os(socket) => Ok(Address::from_socket(&socket.peer_addr()?)),
             Self::Sim(socket) => socket.peer_address(),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(socket) => socket.peer_address(),
         }
     }
 
@@ -133,6 +159,8 @@ impl Socket {
         match self {
             Self::Os(socket) => Ok(Address::from_socket(&socket.local_addr()?)),
             Self::Sim(socket) => socket.local_address(),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(socket) => socket.local_address(),
         }
     }
 
@@ -140,6 +168,8 @@ impl Socket {
         match self {
             Self::Os(socket) => socket.as_fd(),
             Self::Sim(_) => panic!("a simulated socket has no descriptor"),
+            #[cfg(feature = "foreign")]
+            Self::Foreign(_) => panic!("a foreign socket doesn't show its descriptor"),
         }
     }
 }

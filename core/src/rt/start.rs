@@ -13,6 +13,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "foreign")]
+use super::foreign;
 use super::{
     check::StartError,
     shard::{self, Drain, Shard, panic_text},
@@ -167,6 +169,8 @@ where
     }
     let (report, started) = mpsc::sync_channel(1);
     let name = config.name.clone();
+    #[cfg(feature = "foreign")]
+    let (foreign, config) = foreign::wanting(config);
     let thread = thread::Builder::new().name(name).spawn(move || {
         let entered = match enter_pinned(&config) {
             Ok(entered) => entered,
@@ -178,7 +182,13 @@ where
         };
         let shard = entered.shard();
         let _ = report.send(Ok((shard.id, shard.stats, Arc::clone(&shard.drain))));
-        shard.spawn(Box::pin(async move { main().await }), false);
+        let first = Box::pin(async move { main().await });
+        #[cfg(feature = "foreign")]
+        if let Some(executor) = foreign {
+            foreign::run(executor, first);
+            return Ok(());
+        }
+        shard.spawn(first, false);
         entered.run()
     });
     let thread = thread.map_err(StartError::Thread)?;
@@ -286,6 +296,10 @@ pub fn spawn_behind(future: impl Future<Output = ()> + 'static) {
 
 /// The calling task no longer stands behind the others.
 pub async fn come_forward() {
+    #[cfg(feature = "foreign")]
+    if foreign::here().is_some() {
+        return;
+    }
     poll_fn(|context| {
         shard::with(|shard| shard.come_forward(TaskId::of(context.waker())));
         Poll::Ready(())

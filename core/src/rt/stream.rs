@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "foreign")]
+use super::foreign;
 use super::{
     Address,
     combine::allowance,
@@ -45,6 +47,13 @@ impl Stream {
     /// # Errors
     /// `TimedOut` if it takes longer than `within`; otherwise what the system calls say.
     pub async fn connect(address: &Address, within: Duration) -> io::Result<Self> {
+        #[cfg(feature = "foreign")]
+        if let Some(executor) = foreign::here() {
+            let connected = foreign::Socket::connect(executor, address);
+            return Ok(Self::new(Socket::Foreign(
+                timeout(within, connected).await??,
+            )));
+        }
         let socket = Socket::for_connect(address)?;
         timeout(within, connect(&socket, address)).await??;
         Ok(Self::new(socket))

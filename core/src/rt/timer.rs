@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "foreign")]
+use super::foreign;
 use super::{Either, Instant, Select, combine::select, now, shard, waker::TaskId};
 
 /// A timer's place in the table: its deadline, and a number that tells equal deadlines apart.
@@ -52,6 +54,8 @@ pub struct Sleep {
     deadline: Instant,
     /// The timer, and the shard that keeps it.
     timer: Option<(u64, Key)>,
+    #[cfg(feature = "foreign")]
+    foreign: foreign::Timer,
 }
 
 /// Waits for `duration`.
@@ -64,6 +68,8 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep {
         deadline,
         timer: None,
+        #[cfg(feature = "foreign")]
+        foreign: foreign::Timer::default(),
     }
 }
 
@@ -83,6 +89,13 @@ impl Future for Sleep {
             self.cancel();
             return Poll::Ready(());
         }
+        #[cfg(feature = "foreign")]
+        {
+            let deadline = self.deadline;
+            if let Some(polled) = self.foreign.poll(deadline, context) {
+                return polled;
+            }
+        }
         let task = TaskId::of(context.waker());
         shard::with(|shard| {
             let mut timers = shard.timers.borrow_mut();
@@ -101,6 +114,8 @@ impl Future for Sleep {
 
 impl Sleep {
     fn cancel(&mut self) {
+        #[cfg(feature = "foreign")]
+        self.foreign.cancel();
         let Some((serial, key)) = self.timer.take() else {
             return;
         };

@@ -11,6 +11,8 @@ use std::{
     task::{RawWaker, RawWakerVTable, Waker},
 };
 
+#[cfg(feature = "foreign")]
+use super::foreign;
 use super::{handshake::Name, inbox, shard};
 
 /// Bits of a word that number the shard.
@@ -86,6 +88,12 @@ impl TaskId {
         Self(waker.data().addr() as u64)
     }
 
+    /// Whether a waker is of this runtime.
+    #[cfg(feature = "foreign")]
+    pub(super) fn is_ours(waker: &Waker) -> bool {
+        ptr::eq(waker.vtable(), &raw const VTABLE)
+    }
+
     /// Makes the task ready, from any thread.
     pub(super) fn wake(self) {
         if !shard::wake_here(self) {
@@ -124,16 +132,22 @@ fn drop_nothing(_data: *const ()) {}
 
 /// Where a task leaves its name for another thread that will wake it: one atomic word.
 #[derive(Default)]
-pub(super) struct WakeCell(Name);
+pub(super) struct WakeCell(Name, #[cfg(feature = "foreign")] foreign::Left);
 
 impl WakeCell {
     /// Leaves the task's name. The caller must look again, after this, at what it waits for.
     pub(super) fn register(&self, waker: &Waker) {
+        #[cfg(feature = "foreign")]
+        if !TaskId::is_ours(waker) {
+            return self.1.leave(waker);
+        }
         self.0.leave(TaskId::of(waker).0);
     }
 
     /// Wakes the task that registered last, once. The change that it waits for was made before.
     pub(super) fn wake(&self) {
+        #[cfg(feature = "foreign")]
+        self.1.wake();
         if let Some(word) = self.0.take() {
             TaskId(word).wake();
         }
