@@ -76,6 +76,10 @@ class Ravenry:
         command = [BINARY, "ctl", "--config", self.server.config, "mupdate", "restore", "--force", file]
         subprocess.run(command, cwd=self.server.directory, check=True, stdout=subprocess.DEVNULL, timeout=WITHIN)
         file.unlink()
+        # As it is in service: what reading the dump took has gone with the process.
+        self.server.kill()
+        with on_cpu(SERVER):
+            self.server.start()
 
     def file_mib(self):
         return round(sum(f.stat().st_blocks for f in (self.server.directory / "state/mailboxes").iterdir()) / 2048, 1)

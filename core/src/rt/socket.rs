@@ -134,6 +134,8 @@ impl Socket {
             // A hint: without it there are more wake-ups.
             Self::Os(socket) => drop(sys::set_low_water(socket.as_fd(), bytes)),
             Self::Sim(_) => {}
+            #[cfg(feature = "foreign")]
+            Self::Foreign(_) => {}
         }
     }
 

@@ -42,15 +42,16 @@ pub(super) fn eventfd_clear(event: BorrowedFd<'_>) {
 
 /// How much has to be there before a socket counts as readable (SO_RCVLOWAT).
 pub(super) fn set_low_water(socket: BorrowedFd<'_>, bytes: u32) -> io::Result<()> {
-    let value: libc::c_int = bytes.try_into().unwrap_or(libc::c_int::MAX);
-    // SAFETY: `value` is a readable int that outlives the call.
+    const LENGTH: libc::socklen_t = 4;
+    let value = bytes.to_ne_bytes();
+    // SAFETY: `value` is four readable bytes, as long as an int, that outlive the call.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             libc::SOL_SOCKET,
             libc::SO_RCVLOWAT,
-            ptr::from_ref(&value).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
+            value.as_ptr().cast(),
+            LENGTH,
         )
     };
     check(result).map(drop)
