@@ -1,13 +1,16 @@
 //! The composition root: command line, configuration, start the roles.
 
+mod backend;
 mod ctl;
 mod frontend;
+mod import;
 mod mupdate;
 mod notify;
 mod password;
 mod plan;
 mod reload;
 mod serve;
+mod shards;
 mod stats;
 mod stop;
 
@@ -38,6 +41,13 @@ enum Command {
         at: At,
         #[command(subcommand)]
         question: ctl::Question,
+    },
+    /// What is done to a backend's store, whether its server runs or not
+    Backend {
+        #[command(flatten)]
+        at: At,
+        #[command(subcommand)]
+        what: import::Backend,
     },
     /// Read a password from standard input and print its ARGON2ID hash, for the passwd file
     HashPassword,
@@ -71,6 +81,9 @@ fn main() -> ExitCode {
         },
         Command::Check(at) => at.load().and_then(|config| serve::check(&config)),
         Command::Ctl { at, question } => at.load().and_then(|config| ctl::ask(&config, question)),
+        Command::Backend { at, what } => at
+            .load()
+            .and_then(|config| import::carry_out(&config, what)),
         Command::HashPassword => password::hash(),
     };
     match done {

@@ -4,6 +4,7 @@
 use std::fs;
 use std::sync::{Arc, mpsc};
 
+use ravenry_backend::Committer;
 use ravenry_core::config::{Config, Endpoint, MupdateClient, MupdateRole, MupdateServer};
 use ravenry_core::mailboxes::{ListError, ListFile, ListReader, ListWriter, Made};
 use ravenry_core::rt::channel::{Receiver, channel};
@@ -30,8 +31,8 @@ const COMMITS_MAX: usize = 1;
 /// The mupdate core, running.
 pub(crate) struct Core {
     pub(crate) handle: ShardHandle,
-    pub(crate) list: ListReader,
-    pub(crate) barrier: Barrier,
+    /// The mailbox list and the way to bring it up to date; a backend that is alone has none.
+    pub(crate) list: Option<(ListReader, Barrier)>,
     /// Who asks for a reload.
     pub(crate) asked: Asked,
 }
@@ -39,12 +40,16 @@ pub(crate) struct Core {
 impl Core {
     /// Whether what it is there for has ended.
     pub(crate) fn has_ended(&self) -> bool {
-        self.barrier.status().state == FollowerState::Away(AwayReason::NotRunning)
+        let ended = FollowerState::Away(AwayReason::NotRunning);
+        let state = |(_, barrier): &(_, Barrier)| barrier.status().state;
+        self.list.as_ref().map(state) == Some(ended)
     }
 }
 
-/// What keeps the list: one of the two.
+/// What keeps the list.
 enum Keeper {
+    /// There is none.
+    Nothing,
     Follower(Box<Follower>),
     Replica {
         parts: Box<ServerParts>,
@@ -85,12 +90,15 @@ pub(crate) fn start(
     config: &Config,
     plan: &Plan,
     shared: &Shared,
-    stats: &Stats,
+    (stats, backend): (&Stats, Option<(ravenry_backend::Operator, Committer)>),
 ) -> Result<Core, String> {
-    let (writer, list) = open_list(config)?;
-    let (keeper, barrier) = keeper(config, shared, stats, (writer, list.clone()))?;
+    let (keeper, list) = keeper(config, shared, stats)?;
     let (ask, asked) = mpsc::sync_channel(RELOADS_MAX);
-    let (stats, watched, socket) = (stats.clone(), barrier.clone(), ctl::path(config));
+    let (stats, watched, socket) = (
+        stats.clone(),
+        list.as_ref().map(|(_, barrier)| barrier.clone()),
+        ctl::path(config),
+    );
     let addresses = config
         .mupdate_server
         .as_ref()
@@ -104,8 +112,16 @@ pub(crate) fn start(
             Err(error) => return drop(bound.send(Err(error))),
         };
         let _ = bound.send(Ok(()));
-        let stats = move || stats.render(&watched);
-        let control = move |operator| rt::spawn(ctl::serve(control, ask, stats, operator));
+        let backend = backend.map(|(operator, committer)| {
+            rt::spawn(committer.run());
+            rt::spawn(operator.watch_index());
+            operator
+        });
+        let stats = move || stats.render(watched.as_ref());
+        let control = move |mupdate| {
+            let operators = ctl::Operators { mupdate, backend };
+            rt::spawn(ctl::serve(control, ask, stats, operators));
+        };
         if let Err(error) = keep(keeper, listeners, control).await {
             tracing::error!("the MUPDATE server can't start: {error}");
         }
@@ -116,7 +132,6 @@ pub(crate) fn start(
     Ok(Core {
         handle,
         list,
-        barrier,
         asked,
     })
 }
@@ -126,8 +141,12 @@ fn keeper(
     config: &Config,
     shared: &Shared,
     stats: &Stats,
-    (mut writer, list): (ListWriter, ListReader),
-) -> Result<(Keeper, Barrier), String> {
+) -> Result<(Keeper, Option<(ListReader, Barrier)>), String> {
+    if config.mupdate_server.is_none() && config.mupdate_client.is_none() {
+        return Ok((Keeper::Nothing, None));
+    }
+    let (mut writer, list) = open_list(config)?;
+    let with_list = |(keeper, barrier)| Ok((keeper, Some((list.clone(), barrier))));
     let parts = |server: &MupdateServer| {
         let counters = Arc::new(Counters::default());
         stats.count_server(Arc::clone(&counters));
@@ -155,7 +174,7 @@ fn keeper(
                 upstream: client.server.clone(),
                 feed,
             };
-            Ok((keeper, barrier))
+            with_list((keeper, barrier))
         }
         (Some(server), _) => {
             ravenry_mupdate::own(&mut writer, &list)?;
@@ -165,16 +184,14 @@ fn keeper(
                 writer,
                 local,
             };
-            Ok((keeper, barrier))
+            with_list((keeper, barrier))
         }
         (None, Some(client)) => {
             let settings = follower_config(config, client, shared.resolver.clone())?;
-            let (follower, barrier) = follower(settings, writer, list);
-            Ok((Keeper::Follower(Box::new(follower)), barrier))
+            let (follower, barrier) = follower(settings, writer, list.clone());
+            with_list((Keeper::Follower(Box::new(follower)), barrier))
         }
-        (None, None) => {
-            Err("there is no mailbox list: add [mupdate.client] or [mupdate.server]".to_owned())
-        }
+        (None, None) => Ok((Keeper::Nothing, None)),
     }
 }
 
@@ -185,6 +202,10 @@ async fn keep(
     control: impl FnOnce(Option<Operator>),
 ) -> Result<(), ListError> {
     match keeper {
+        Keeper::Nothing => {
+            control(None);
+            rt::draining().await;
+        }
         Keeper::Follower(follower) => {
             control(None);
             follower.run().await;

@@ -1,6 +1,7 @@
 //! Which shard runs on which CPU, and what that needs of the host.
 
 use ravenry_core::config::Config;
+use ravenry_core::limits;
 use ravenry_core::rt::{self, ShardConfig, check};
 
 /// From this many CPUs on the mupdate core has one to itself.
@@ -26,11 +27,13 @@ impl Plan {
             0 => cpus.len().saturating_sub(kept).max(1),
             count => count,
         };
-        let count = if config.proxy.is_some() { count } else { 0 };
-        let pipes = config
-            .proxy
-            .as_ref()
-            .map_or(0, |proxy| proxy.upstream.pipes);
+        let serves = config.proxy.is_some() || config.backend.is_some();
+        let count = if serves { count } else { 0 };
+        let pipes = match (&config.proxy, &config.backend) {
+            (Some(proxy), _) => proxy.upstream.pipes,
+            (None, Some(_)) => usize::try_from(limits::PIPES_DEFAULT).unwrap_or(usize::MAX),
+            (None, None) => 0,
+        };
         let shard = |number: usize| ShardConfig {
             name: format!("shard-{number}"),
             cpu: cpus.get(number % cpus.len().max(1)).copied(),

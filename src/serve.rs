@@ -1,7 +1,7 @@
 //! `ravenry serve`: the mupdate core and the shards, from configuration to the last drain.
 //!
 //! The mupdate core comes first (`mupdate`): it owns the only writer of the mailbox list. The shards of a
-//! frontend (`frontend`) get readers, the barrier and a recorder each. SIGTERM and SIGINT drain the shards, then the core (`stop`).
+//! frontend (`frontend`) get readers, the barrier and a recorder each, those of a backend (`backend`) its store. SIGTERM and SIGINT drain the shards, then the core (`stop`).
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -18,8 +18,9 @@ use ravenry_core::{limits, log};
 use crate::notify::Notify;
 use crate::plan::Plan;
 use crate::reload::{Asked, Reloaded};
+use crate::shards::Roles;
 use crate::stats::Stats;
-use crate::{frontend, mupdate, stop};
+use crate::{backend, frontend, mupdate, shards, stop};
 
 /// How long the mupdate core has to say good-bye.
 const CORE_GRACE: Duration = Duration::from_secs(5);
@@ -52,7 +53,12 @@ pub(crate) fn check(config: &Config) -> Result<(), String> {
     let plan = Plan::new(config);
     let advice = plan.check_host()?;
     Reloaded::open(config)?;
-    let roles = [mupdate::check(config)?, frontend::check(config, &plan)?];
+    let shards = plan.shards.len();
+    let roles = [
+        mupdate::check(config)?,
+        frontend::check(config, shards)?,
+        backend::check(config, shards),
+    ];
     for warning in config.warnings().iter().chain(&advice) {
         crate::complain(&format!("warning: {warning}"));
     }
@@ -88,8 +94,18 @@ fn run(config: &Config, guard: Arc<LogGuard>) -> Result<(), String> {
         acceptor: acceptor(&reloaded)?,
         admission,
     };
-    let core = mupdate::start(config, &plan, &shared, &stats)?;
-    let shards = frontend::start(config, &plan, &shared, &core, &reloaded, &stats)?;
+    let (backend, committer) = backend::open(config)?.unzip();
+    if let Some(parts) = &backend {
+        stats.show_store(parts.store.clone());
+    }
+    let operator = backend
+        .as_ref()
+        .map(|parts| backend::operator(config, parts));
+    let core = mupdate::start(config, &plan, &shared, (&stats, operator.zip(committer)))?;
+    let frontend = frontend::parts(config, &shared, &core)?;
+    let roles = Roles { frontend, backend };
+    let shards = shards::start(config, &plan, &shared, &reloaded, (&roles, &stats))?;
+    drop(roles);
     let handles = shards.iter().chain([&core.handle]);
     stats.watch(handles.map(ShardHandle::stats).collect());
     tracing::info!(shards = shards.len(), "ready");

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use ravenry_backend::store::Store;
 use ravenry_core::admission::Admission;
 use ravenry_core::log::LogGuard;
 use ravenry_core::metrics::{self, Kind, Registry, Sample};
@@ -16,6 +17,7 @@ pub(crate) struct Stats {
     log: Arc<LogGuard>,
     admission: Admission,
     server: Arc<OnceLock<Arc<Counters>>>,
+    store: Arc<OnceLock<Store>>,
 }
 
 impl Stats {
@@ -26,6 +28,7 @@ impl Stats {
             log,
             admission,
             server: Arc::default(),
+            store: Arc::default(),
         }
     }
 
@@ -45,17 +48,24 @@ impl Stats {
         let _ = self.server.set(counters);
     }
 
+    /// The backend's index is to be shown, too.
+    pub(crate) fn show_store(&self, store: Store) {
+        // Called once, by `serve`.
+        let _ = self.store.set(store);
+    }
+
     /// All of it as text.
-    pub(crate) fn render(&self, barrier: &Barrier) -> String {
+    pub(crate) fn render(&self, barrier: Option<&Barrier>) -> String {
         let shards = self.shards.get().map_or(&[][..], Vec::as_slice);
         let mut others = metrics::runtime(shards);
-        others.extend(follower(&barrier.status()));
+        others.extend(barrier.into_iter().flat_map(|b| follower(&b.status())));
         others.extend(
             self.server
                 .get()
                 .into_iter()
                 .flat_map(|server| server.samples()),
         );
+        others.extend(self.store.get().into_iter().flat_map(index));
         others.push(Sample {
             name: "connections_open",
             help: "Client connections open now, those in a TLS handshake too.",
@@ -70,6 +80,27 @@ impl Stats {
         });
         self.registry.render(&others)
     }
+}
+
+/// How full the backend's index is; nothing where that can't be read, which the log says.
+fn index(store: &Store) -> Vec<Sample> {
+    let Ok((used, ceiling)) = store.index_use() else {
+        return Vec::new();
+    };
+    let gauge = |name, help, value| Sample {
+        name,
+        help,
+        kind: Kind::Gauge,
+        value,
+    };
+    vec![
+        gauge("index_bytes", "Bytes of the backend's index in use.", used),
+        gauge(
+            "index_bytes_max",
+            "Its ceiling: past it no mail is taken.",
+            ceiling,
+        ),
+    ]
 }
 
 fn follower(status: &FollowerStatus) -> Vec<Sample> {

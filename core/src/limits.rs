@@ -37,6 +37,14 @@ pub const COMMAND_BYTES_MOST: u64 = 16 * MIB;
 /// enough for a client that is out of step or speaks another protocol.
 pub const BAD_COMMANDS_MAX: u32 = 10;
 
+/// A command line of LMTP: RFC 5321 section 4.5.3.1.4 asks for 512 bytes and what extensions add, RFC 4954 section 4 for
+/// 12288 of AUTH.
+pub const LMTP_LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// Recipients of one message; the next is told 452, and the client sends the message again for the rest. RFC 5321 section
+/// 4.5.3.1.8 asks for 100.
+pub const RECIPIENTS_MAX: usize = 1000;
+
 // --- names and passwords -------------------------------------------------------------------
 
 /// A password. Hashes take any length; this bounds the work a stranger can ask for.
@@ -118,8 +126,24 @@ pub const STALL_DEFAULT: Duration = Duration::from_secs(2 * 60);
 /// The MUPDATE barrier (the concept's "ping along the UPDATE channel").
 pub const BARRIER_WITHIN_DEFAULT: Duration = Duration::from_secs(5);
 
+/// The same for LIST and other answers from the list, which then are made of what there is.
+pub const LIST_BARRIER_WITHIN_DEFAULT: Duration = Duration::from_millis(250);
+
+/// A list that was up to date so long ago is so still, for LIST: a change takes longer than that
+/// until its client has its OK.
+pub const LIST_AGE: Duration = Duration::from_millis(10);
+
 /// A backend connection that a session does not use.
 pub const UPSTREAM_IDLE_DEFAULT: Duration = Duration::from_secs(5 * 60);
+
+/// A mailbox on its way to another server.
+pub const TRANSFER_WITHIN_DEFAULT: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// One backend's part of an answer that is merged of several.
+pub const MERGED_WITHIN_DEFAULT: Duration = Duration::from_secs(15);
+
+/// To select a mailbox again whose connection was lost.
+pub const RESELECT_WITHIN_DEFAULT: Duration = Duration::from_secs(10);
 
 /// How often the follower asks the master for a sign of life.
 pub const NOOP_INTERVAL_DEFAULT: Duration = Duration::from_secs(2);
@@ -215,6 +239,30 @@ pub const LIST_BYTES_LEAST: u64 = 16 * MIB;
 
 /// The largest map: what a 47-bit address space has room for beside everything else.
 pub const LIST_BYTES_MOST: u64 = 16 * 1024 * GIB;
+
+/// The index of a backend: a ceiling, not an allocation. A message takes about 1 KiB of it.
+pub const INDEX_BYTES_DEFAULT: u64 = 64 * GIB;
+
+/// The smallest index that a backend begins with.
+pub const INDEX_BYTES_LEAST: u64 = 16 * MIB;
+
+/// The largest, as for the mailbox list.
+pub const INDEX_BYTES_MOST: u64 = LIST_BYTES_MOST;
+
+/// A message that a backend takes (APPENDLIMIT, RFC 7889).
+pub const MESSAGE_BYTES_DEFAULT: u64 = 100 * MIB;
+
+/// The least a site may set for a message.
+pub const MESSAGE_BYTES_LEAST: u64 = 64 * KIB;
+
+/// The most: sizes in BODYSTRUCTURE are 32 bits wide (RFC 3501 section 9, `body-fld-octets`).
+pub const MESSAGE_BYTES_MOST: u64 = 4 * GIB - 1;
+
+/// Messages in one APPEND (RFC 3502): each is a file that is open until all have come.
+pub const APPEND_MESSAGES_MAX: usize = 256;
+
+/// How long expunged messages and deleted mailboxes can be brought back.
+pub const KEEP_REMOVED_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Pipes for splice in the whole process: at the runtime's 256 KiB each they take the 16384 pages that
 /// `/proc/sys/fs/pipe-user-pages-soft` allows an unprivileged user.

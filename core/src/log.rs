@@ -224,6 +224,13 @@ fn write_time(writer: &mut impl fmt::Write, seconds: u64, ms: u32) -> fmt::Resul
     )
 }
 
+/// A peer's line for the log: without its end, cut, and with nothing that could forge a line.
+#[must_use]
+pub fn printable(line: &[u8]) -> String {
+    let cut = &line[..line.len().min(200)];
+    cut.trim_ascii_end().escape_ascii().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;

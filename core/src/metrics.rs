@@ -165,6 +165,8 @@ macro_rules! counters {
 counters! {
     sessions_open, Gauge, "sessions_open", "Client sessions open now.";
     sessions, Counter, "sessions_total", "Client sessions accepted.";
+    sessions_reselected, Counter, "sessions_reselected_total{result=\"ok\"}", "Selected mailboxes whose connection was lost, by whether the session could go on.";
+    sessions_not_reselected, Counter, "sessions_reselected_total{result=\"failed\"}", "Selected mailboxes whose connection was lost, by whether the session could go on.";
     connections, Counter, "connections_total", "Client connections accepted, before any handshake.";
     refused_total, Counter, "connections_refused_total{limit=\"total\"}", "Client connections refused, by the limit.";
     refused_address, Counter, "connections_refused_total{limit=\"address\"}", "Client connections refused, by the limit.";
@@ -187,9 +189,16 @@ counters! {
     commands_forwarded, Counter, "commands_forwarded_total", "Commands passed on to a backend.";
     client_bytes_in, Counter, "client_bytes_total{direction=\"in\"}", "Bytes from and to clients.";
     client_bytes_out, Counter, "client_bytes_total{direction=\"out\"}", "Bytes from and to clients.";
+    sessions_compressed, Counter, "sessions_compressed_total", "Sessions that have turned compression on.";
+    compressed_text_in, Counter, "compressed_bytes_total{direction=\"in\",form=\"text\"}", "Bytes of compressed sessions from and to clients, as they are and as they went over the wire.";
+    compressed_wire_in, Counter, "compressed_bytes_total{direction=\"in\",form=\"wire\"}", "Bytes of compressed sessions from and to clients, as they are and as they went over the wire.";
+    compressed_text_out, Counter, "compressed_bytes_total{direction=\"out\",form=\"text\"}", "Bytes of compressed sessions from and to clients, as they are and as they went over the wire.";
+    compressed_wire_out, Counter, "compressed_bytes_total{direction=\"out\",form=\"wire\"}", "Bytes of compressed sessions from and to clients, as they are and as they went over the wire.";
     upstream_open, Gauge, "upstream_open", "Backend connections open now.";
     upstream_connects, Counter, "upstream_connects_total", "Backend connections made and logged in.";
     upstream_failures, Counter, "upstream_failures_total", "Backend connections that failed, or broke in use.";
+    messages_stored, Counter, "messages_stored_total{by=\"append\"}", "Messages stored, by the way they came.";
+    messages_delivered, Counter, "messages_stored_total{by=\"lmtp\"}", "Messages stored, by the way they came.";
     barriers, Counter, "barriers_total{result=\"ok\"}", "Waits for an up-to-date list, by their result.";
     barriers_failed, Counter, "barriers_total{result=\"failed\"}", "Waits for an up-to-date list, by their result.";
 }

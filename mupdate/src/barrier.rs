@@ -102,6 +102,30 @@ impl Barrier {
         outcome
     }
 
+    /// Whether the list has every change that the master had made `age` ago. Costs a look at the clock.
+    pub fn is_fresh(&self, age: Duration) -> bool {
+        self.published.confirmed.within(age)
+    }
+
+    /// [`Barrier::wait`] for answers that may be a little behind where the master is slow or away: whether
+    /// the list is up to date now. Nobody waits while there is no stream, nor where somebody has waited
+    /// in vain and the master hasn't said a word since.
+    pub async fn refresh(&self, within: Duration) -> bool {
+        let confirmed = &self.published.confirmed;
+        if self.published.state() != FollowerState::Streaming || confirmed.is_silent() {
+            return false;
+        }
+        let then = confirmed.look();
+        match self.wait(within).await {
+            Ok(_sequence) => true,
+            Err(BarrierError::CROWDED) => false,
+            Err(_) => {
+                confirmed.miss(then);
+                false
+            }
+        }
+    }
+
     /// Messages that the list has changed: at least one after each commit, and one to begin with.
     /// Commits that nobody has looked at yet share one. They end where the follower does.
     pub fn watch(&self) -> channel::Receiver<()> {

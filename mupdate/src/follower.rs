@@ -384,6 +384,9 @@ impl Follower {
     }
 
     fn deliver(&mut self) {
+        if let Some(at) = self.machine.take_confirmed() {
+            self.published.confirmed.set(at);
+        }
         for (reply, answer) in self.machine.take_answers() {
             // Whoever asked may have gone.
             let _ = reply.send(match answer {

@@ -18,6 +18,7 @@ mod barrier;
 mod barriers;
 mod batch;
 mod config;
+mod confirmed;
 mod fault;
 mod follower;
 mod machine;

@@ -1,11 +1,13 @@
 //! What the follower publishes about itself: atomics that any thread may read at any time.
 //!
-//! One writer (the follower; the two counters of requests that failed and were made belong to
-//! [`crate::Barrier`]). The values are not a snapshot of one instant.
+//! One writer (the follower; the two counters of requests that failed and were made, and where
+//! somebody waited in vain, belong to [`crate::Barrier`]). The values are not a snapshot of one instant.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::confirmed::Confirmed;
 
 /// Where the follower is with its master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +167,7 @@ pub(crate) struct Published {
     pub(crate) barriers_asked: AtomicU64,
     pub(crate) barriers_shared: AtomicU64,
     pub(crate) barriers_failed: AtomicU64,
+    pub(crate) confirmed: Confirmed,
 }
 
 impl Published {

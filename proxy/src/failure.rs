@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
+use ravenry_core::client::Lost;
 use ravenry_core::proto::imap::ParseError;
 use ravenry_core::proto::imap::encode::{self, HasNul};
 
@@ -23,8 +24,12 @@ pub(crate) enum Failure {
     Ended(End),
     /// A backend could not be reached, or was lost between two of its responses.
     Backend(BackendFault),
+    /// The selected mailbox can't be gone on with, and why.
+    Lost(String),
     /// A backend was lost inside a response whose beginning the client has already had.
     Torn(BackendFault),
+    /// The mailbox is at another server than the list said: the command begins anew, once.
+    Moved,
     /// The command is wrong (tagged BAD).
     Bad(Cow<'static, str>),
     /// The command is right, but not now (tagged BAD as well; no sign of a client gone astray).
@@ -32,6 +37,8 @@ pub(crate) enum Failure {
     /// The command is refused: tagged NO, with a response code (RFC 5530, RFC 2193).
     No(Cow<'static, str>, Cow<'static, str>),
 }
+
+const MOVES: &str = "The mailbox moves to another server, try again";
 
 /// How a session ended, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +110,9 @@ impl Failure {
             Self::Client(_) => Answer::Silence(End::ClientGone),
             Self::Torn(_) => Answer::Silence(End::BackendLost),
             Self::Ended(end) => Answer::Silence(*end),
+            Self::Lost(why) => {
+                Answer::Bye(End::BackendLost, format!("[UNAVAILABLE] {}", plain(why)))
+            }
             Self::Fatal(text) => Answer::Bye(End::BadClient, (*text).to_owned()),
             Self::Backend(fault) => {
                 let server = plain(&fault.server);
@@ -114,9 +124,18 @@ impl Failure {
                     "NO [UNAVAILABLE] Server {server} is unavailable to complete the operation"
                 ))
             }
+            Self::Moved => Answer::Tagged(format!("NO [INUSE] {MOVES}")),
             Self::Bad(text) => Answer::Tagged(format!("BAD {}", plain(text))),
             Self::State(text) => Answer::Tagged(format!("BAD {text}")),
             Self::No(code, text) => Answer::Tagged(format!("NO [{code}] {}", plain(text))),
+        }
+    }
+
+    /// The same where the command can't begin anew once more.
+    pub(crate) fn final_word(self) -> Self {
+        match self {
+            Self::Moved => Self::coded("INUSE", MOVES),
+            other => other,
         }
     }
 
@@ -140,6 +159,15 @@ fn plain(text: &str) -> String {
 impl fmt::Display for BackendFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.server, self.why)
+    }
+}
+
+impl From<Lost> for Failure {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Gone(error) => Self::Client(error),
+            Lost::Astray(text) => Self::Fatal(text),
+        }
     }
 }
 

@@ -5,12 +5,18 @@ use std::fmt::Write;
 /// `imap://user;AUTH=*@server/mailbox`. The mailbox's name is the client's view of it; modified
 /// UTF-7 in it stays as it is, as clients that follow referrals of Cyrus expect.
 pub(crate) fn url(user: &str, server: &str, mailbox: &[u8]) -> String {
+    let mut url = server_url(user, server);
+    encode(&mut url, mailbox, b"/&,+");
+    url
+}
+
+/// `imap://user;AUTH=*@server/`.
+pub(crate) fn server_url(user: &str, server: &str) -> String {
     let mut url = String::from("imap://");
     encode(&mut url, user.as_bytes(), b"");
     url.push_str(";AUTH=*@");
     encode(&mut url, server.as_bytes(), b":[]");
     url.push('/');
-    encode(&mut url, mailbox, b"/&,+");
     url
 }
 

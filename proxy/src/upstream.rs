@@ -12,28 +12,40 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ravenry_core::config::host_and_port;
+use ravenry_core::log::printable;
 use ravenry_core::metrics::Recorder;
+use ravenry_core::proto::imap::encode::Request;
 use ravenry_core::proto::imap::{Capabilities, Literals, StatusKind, status};
 use ravenry_core::proto::sasl::{Plain, Secret};
 use ravenry_core::rt::{self, Instant};
 use ravenry_core::tls::{Connector, Leg};
-use ravenry_core::wire::imap::{ResponseEvent, ResponseScanner};
+use ravenry_core::wire::imap::{Kind, ResponseEvent, ResponseLine, ResponseScanner};
 
 use crate::failure::BackendFault;
 use crate::frontend::Frontend;
-use crate::imap::is_tagged;
+use crate::imap::{Enabled, View, is_tagged};
 use crate::incoming::Incoming;
 
 /// The tag of the frontend's own commands. One command is under way on a connection at a time, so
 /// it can't be taken for a client's.
-const OWN_TAG: &[u8] = b"RVN";
+pub(crate) const OWN_TAG: &[u8] = b"RVN";
 /// The most that is gathered of one response for the frontend's own use.
 const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
+/// The most that is kept of the responses to one command of our own.
+pub(crate) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 const READ_BYTES_MAX: usize = 64 * 1024;
 /// A backend that sends so much is at work, whatever it is; below it, it may be dripping.
 const WORK_BYTES: usize = 64 * 1024;
 /// Longer lines of data are passed on in pieces.
 const LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// Where a literal's marker starts in its line, and how large it is.
+type LineLiteral = Option<(usize, u64)>;
+/// A response's first line, and the literal behind it.
+pub(crate) type FirstLine = (Vec<u8>, LineLiteral);
+
+/// The untagged responses to a command of our own, and its tagged reply.
+pub(crate) type Answer = (Vec<Vec<u8>>, Vec<u8>);
 
 /// A backend connection, logged in as the session's user.
 pub(crate) struct Upstream {
@@ -44,6 +56,12 @@ pub(crate) struct Upstream {
     pub(crate) capabilities: Rc<Capabilities>,
     /// How it takes literals.
     pub(crate) literals: Literals,
+    /// What has been enabled here.
+    pub(crate) enabled: Enabled,
+    /// The answer to our ID is still to come.
+    owes_id: bool,
+    /// Of a mailbox that is selected here: what the client has been told of it.
+    pub(crate) view: Option<View>,
     pub(crate) last_used: Instant,
     answer_within: Duration,
     command_within: Duration,
@@ -57,23 +75,30 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Connects to `server` and logs in as `user`, all within the configured time.
+    /// Connects to `server` and logs in, all within the configured time. `client`: what the backend is told of
+    /// the client, the arguments of ID.
     pub(crate) async fn open(
         fe: &Frontend,
         server: &Rc<str>,
-        user: &[u8],
+        login: &Plain,
+        client: Option<&str>,
     ) -> Result<Self, BackendFault> {
-        let within = fe.parts.limits.upstream_login;
-        let opened = match rt::timeout(within, Self::connect_and_login(fe, server, user)).await {
+        let within = fe.desk.parts.limits.upstream_login;
+        let opening = async {
+            let mut up = Self::connect_and_login(fe, server, login).await?;
+            up.tell(client).await?;
+            Ok(up)
+        };
+        let opened = match rt::timeout(within, opening).await {
             Ok(opened) => opened,
             Err(_elapsed) => Err(fault(
-                &fe.metrics,
+                &fe.desk.metrics,
                 server,
                 format_args!("no login in {within:?}"),
             )),
         };
         if opened.is_ok() {
-            fe.metrics.upstream_connects.add(1);
+            fe.desk.metrics.upstream_connects.add(1);
         }
         opened
     }
@@ -81,11 +106,11 @@ impl Upstream {
     async fn connect_and_login(
         fe: &Frontend,
         server: &Rc<str>,
-        user: &[u8],
+        login: &Plain,
     ) -> Result<Self, BackendFault> {
         let connected = fe.connect(server).await;
-        let stream = connected.map_err(|why| fault(&fe.metrics, server, why))?;
-        fe.metrics.upstream_open.add(1);
+        let stream = connected.map_err(|why| fault(&fe.desk.metrics, server, why))?;
+        fe.desk.metrics.upstream_open.add(1);
         let mut up = Self {
             server: Rc::clone(server),
             stream: Leg::plain(stream),
@@ -93,13 +118,16 @@ impl Upstream {
             scanner: ResponseScanner::new(LINE_BYTES_MAX),
             capabilities: Rc::new(Capabilities::default()),
             literals: Literals::Sync,
+            enabled: Enabled::default(),
+            owes_id: false,
+            view: None,
             last_used: rt::now(),
-            answer_within: fe.parts.limits.upstream_answer,
-            command_within: fe.parts.limits.upstream_command,
-            due: rt::now() + fe.parts.limits.upstream_command,
+            answer_within: fe.desk.parts.limits.upstream_answer,
+            command_within: fe.desk.parts.limits.upstream_command,
+            due: rt::now() + fe.desk.parts.limits.upstream_command,
             came: 0,
             sound: Cell::new(true),
-            metrics: fe.metrics.clone(),
+            metrics: fe.desk.metrics.clone(),
         };
         let offered = match &fe.parts.connector {
             None => up.greeting().await?,
@@ -109,8 +137,37 @@ impl Upstream {
             }
             Some(tls) => up.starttls(tls).await?,
         };
-        up.authenticate(fe, user, &offered).await?;
+        up.authenticate(fe, login, &offered).await?;
         Ok(up)
+    }
+
+    /// Tells the backend whose connection this is (RFC 2971). Nobody waits for the answer: it is
+    /// passed over when it comes.
+    async fn tell(&mut self, client: Option<&str>) -> Result<(), BackendFault> {
+        if let Some(client) = client.filter(|_| self.capabilities.has("ID")) {
+            self.write(&[OWN_TAG, b" ID ", client.as_bytes(), b"\r\n"].concat())
+                .await?;
+            self.owes_id = true;
+        }
+        Ok(())
+    }
+
+    /// Whether the answer to [`Self::tell`] is still to come.
+    pub(crate) fn owes_id(&self) -> bool {
+        self.owes_id
+    }
+
+    /// Whether a response belongs to that answer.
+    pub(crate) fn is_about_id(&mut self, response: &[u8]) -> bool {
+        if !self.owes_id {
+            return false;
+        }
+        if is_tagged(response, OWN_TAG) {
+            self.owes_id = false;
+            return true;
+        }
+        let word = response.get(..b"* ID ".len());
+        word.is_some_and(|word| word.eq_ignore_ascii_case(b"* ID "))
     }
 
     /// Reads the greeting, and asks for the capabilities where it doesn't name them.
@@ -145,19 +202,14 @@ impl Upstream {
         shaken.map_err(|error| self.fault(error))
     }
 
-    /// SASL PLAIN (RFC 4616): the proxy's password, the user's identity.
+    /// SASL PLAIN (RFC 4616).
     async fn authenticate(
         &mut self,
         fe: &Frontend,
-        user: &[u8],
+        login: &Plain,
         offered: &Capabilities,
     ) -> Result<(), BackendFault> {
-        let plain = Plain {
-            authzid: user.to_vec(),
-            authcid: fe.parts.upstream.authname.clone().into_bytes(),
-            password: fe.parts.upstream.password.clone(),
-        };
-        let response = plain.encode().map_err(|error| self.fault(error))?;
+        let response = login.encode().map_err(|error| self.fault(error))?;
         if offered.has("SASL-IR") {
             let parts = [OWN_TAG, b" AUTHENTICATE PLAIN ", response.expose(), b"\r\n"];
             self.write(Secret::new(parts.concat()).expose()).await?;
@@ -173,8 +225,8 @@ impl Upstream {
         }
         let done = self.own_reply().await?;
         if status(&done).is_none_or(|status| status.kind != StatusKind::Ok) {
-            let (proxy, said) = (&fe.parts.upstream.authname, printable(&done));
-            return Err(self.fault(format_args!("refuses {proxy} as the user's proxy: {said}")));
+            let (who, said) = (printable(&login.authcid), printable(&done));
+            return Err(self.fault(format_args!("refuses {who}, for the user: {said}")));
         }
         let announced = self.capabilities_of(&done).await?;
         self.capabilities = fe.capabilities.learn(&self.server, announced);
@@ -208,7 +260,7 @@ impl Upstream {
         #[cfg(bug_7)] // A connection that the backend has closed is used again.
         return true;
         #[cfg(not(bug_7))]
-        (self.stream.is_quiet() && self.input.here().is_empty())
+        (self.owes_id || (self.stream.is_quiet() && self.input.here().is_empty()))
     }
 
     /// Reads what has come; waits for it if need be, for at most the answer's deadline.
@@ -218,6 +270,12 @@ impl Upstream {
             return Ok(());
         }
         Err(self.late())
+    }
+
+    /// The same within an answer, which the backend may send in pieces.
+    async fn read_on(&mut self) -> Result<(), BackendFault> {
+        self.stream.acknowledge();
+        self.read().await
     }
 
     /// How long to wait for the next bytes: the silence that is allowed, or less where the command
@@ -279,7 +337,12 @@ impl Upstream {
 
     /// Gathers the next response, literals and all.
     pub(crate) async fn response(&mut self) -> Result<Vec<u8>, BackendFault> {
-        self.gather(0).await
+        loop {
+            let response = self.gather(0).await?;
+            if !self.is_about_id(&response) {
+                return Ok(response);
+            }
+        }
     }
 
     /// Gathers the rest of a response whose line with the marker of a literal of `size` bytes has
@@ -292,23 +355,60 @@ impl Upstream {
     /// Takes the first `len` bytes and what follows up to the end of a response.
     async fn gather(&mut self, mut len: usize) -> Result<Vec<u8>, BackendFault> {
         loop {
-            if len > RESPONSE_BYTES_MAX {
+            let (end, literal) = self.line_from(len).await?;
+            len = end;
+            let Some((_, size)) = literal else { break };
+            len = self.literal(len, size).await?;
+        }
+        Ok(self.input.take(len))
+    }
+
+    /// Takes a response's first line; where a literal follows, with where its marker starts and how
+    /// large it is: it is next to be read.
+    pub(crate) async fn first_line(&mut self) -> Result<FirstLine, BackendFault> {
+        let (end, literal) = self.line_from(0).await?;
+        Ok((self.input.take(end), literal))
+    }
+
+    /// Waits for the end of the line that goes on at `start`: where it is, and the literal behind it.
+    async fn line_from(&mut self, start: usize) -> Result<(usize, LineLiteral), BackendFault> {
+        let mut end = start;
+        loop {
+            if end > RESPONSE_BYTES_MAX {
                 return Err(self.fault("a response over the limit"));
             }
-            match self.scanner.next(&self.input.here()[len..]) {
+            match self.scanner.next(&self.input.here()[end..]) {
                 ResponseEvent::Line(line) => {
-                    len += line.len;
-                    let Some(literal) = line.literal else { break };
-                    len = self.literal(len, literal.size).await?;
+                    self.note(end, &line);
+                    let literal = line
+                        .literal
+                        .map(|literal| (end + line.marker, literal.size));
+                    return Ok((end + line.len, literal));
                 }
-                ResponseEvent::Partial { len: part, .. } => len += part,
-                ResponseEvent::NeedMore => self.read().await?,
+                ResponseEvent::Partial { len, start } => {
+                    self.note_long(end, len, start.as_ref());
+                    end += len;
+                }
+                ResponseEvent::NeedMore => self.read_on().await?,
                 ResponseEvent::Bad(why) => {
                     return Err(self.fault(format_args!("malformed response: {why}")));
                 }
             }
         }
-        Ok(self.input.take(len))
+    }
+
+    /// Notes in the view what a line says that begins at `start` of what is here.
+    pub(crate) fn note(&mut self, start: usize, line: &ResponseLine) {
+        if let (Some(view), Some(kind)) = (&mut self.view, &line.start) {
+            view.note(&self.input.here()[start..start + line.len], kind);
+        }
+    }
+
+    /// The same for the first piece of a line that comes in several.
+    pub(crate) fn note_long(&mut self, start: usize, len: usize, kind: Option<&Kind>) {
+        if let (Some(view), Some(kind)) = (&mut self.view, kind) {
+            view.note_long(&self.input.here()[start..start + len], kind);
+        }
     }
 
     /// Waits until a literal that begins at `start` has been read; gives where it ends.
@@ -318,7 +418,7 @@ impl Upstream {
             return Err(self.fault("a literal over the limit"));
         }
         while self.input.here().len() < start + size {
-            self.read().await?;
+            self.read_on().await?;
         }
         self.scanner.literal_done();
         Ok(start + size)
@@ -331,16 +431,63 @@ impl Upstream {
         self.own_reply().await
     }
 
-    /// Reads up to the tagged reply to the frontend's own command; what is untagged is dropped.
-    async fn own_reply(&mut self) -> Result<Vec<u8>, BackendFault> {
+    /// Carries out a command of the frontend's own, given without its tag and with its end, and gives
+    /// the untagged responses and the tagged reply. What is kept of an answer has a limit.
+    pub(crate) async fn ask(&mut self, request: &Request) -> Result<Answer, BackendFault> {
+        let mut chunks = request.chunks();
+        let first = chunks.next().unwrap_or_default();
+        self.write(&[OWN_TAG, b" ", first].concat()).await?;
+        let (mut lines, mut kept) = (Vec::new(), 0);
         loop {
             let response = self.response().await?;
             // A server that floods us has its turn, and others have theirs.
             rt::yield_now().await;
             if is_tagged(&response, OWN_TAG) {
-                return Ok(response);
+                self.last_used = rt::now();
+                return Ok((lines, response));
             }
-            if response.starts_with(b"+") || is_bye(&response) {
+            if response.starts_with(b"+")
+                && let Some(chunk) = chunks.next()
+            {
+                self.write(chunk).await?;
+                continue;
+            }
+            if !response.starts_with(b"* ") || is_bye(&response) {
+                return Err(self.fault(format_args!("said {}", printable(&response))));
+            }
+            kept += response.len() + size_of::<Vec<u8>>();
+            if kept > ANSWER_BYTES_MAX {
+                return Err(self.fault(format_args!(
+                    "an answer of more than {ANSWER_BYTES_MAX} bytes"
+                )));
+            }
+            lines.push(response);
+        }
+    }
+
+    /// Reads up to the tagged reply to the frontend's own command; what is untagged is dropped.
+    pub(crate) async fn own_reply(&mut self) -> Result<Vec<u8>, BackendFault> {
+        match self.own_reply_or_continuation().await? {
+            Some(reply) => Ok(reply),
+            None => Err(self.fault("asked for what nobody wants to send")),
+        }
+    }
+
+    /// The same for a command that may be asked for its next literal: `None` if it is.
+    pub(crate) async fn own_reply_or_continuation(
+        &mut self,
+    ) -> Result<Option<Vec<u8>>, BackendFault> {
+        loop {
+            let response = self.response().await?;
+            // A server that floods us has its turn, and others have theirs.
+            rt::yield_now().await;
+            if is_tagged(&response, OWN_TAG) {
+                return Ok(Some(response));
+            }
+            if response.starts_with(b"+") {
+                return Ok(None);
+            }
+            if is_bye(&response) {
                 return Err(self.fault(format_args!("said {}", printable(&response))));
             }
         }
@@ -387,10 +534,4 @@ fn fault(metrics: &Recorder, server: &str, why: impl Display) -> BackendFault {
 /// Whether a response is the server's good-bye.
 pub(crate) fn is_bye(response: &[u8]) -> bool {
     response.starts_with(b"*") && status(response).is_some_and(|s| s.kind == StatusKind::Bye)
-}
-
-/// A peer's line for the log: without its end, cut, and with nothing that could forge a line.
-pub(crate) fn printable(line: &[u8]) -> String {
-    let cut = &line[..line.len().min(200)];
-    cut.trim_ascii_end().escape_ascii().to_string()
 }

@@ -3,6 +3,7 @@
 //! A question is one line (a dump to be restored follows its own), its answer is text up to the end of
 //! the connection. The socket belongs to the user that the server runs as; nobody else may ask.
 
+pub(crate) mod backend;
 mod mupdate;
 
 use std::fs::{self, Permissions};
@@ -19,7 +20,6 @@ use clap::Subcommand;
 use ravenry_core::config::Config;
 use ravenry_core::rt::channel::{OneSender, oneshot};
 use ravenry_core::rt::{self, Address, Either, Listener, Stream};
-use ravenry_mupdate::Operator;
 
 /// What can be asked.
 #[derive(Subcommand, Clone)]
@@ -28,11 +28,25 @@ pub(crate) enum Question {
     Stats,
     /// Read certificates, users and groups again, as SIGHUP does, and say what came of it
     Reload,
+    /// Users, mailboxes and room of the backend that runs here
+    Backend {
+        #[command(subcommand)]
+        question: backend::Question,
+    },
     /// Ask the MUPDATE server that runs here, or change its list
     Mupdate {
         #[command(subcommand)]
         question: mupdate::Mupdate,
     },
+}
+
+/// Who answers for the roles that run here.
+#[derive(Clone)]
+pub(crate) struct Operators {
+    /// The MUPDATE server's.
+    pub(crate) mupdate: Option<ravenry_mupdate::Operator>,
+    /// The backend's.
+    pub(crate) backend: Option<ravenry_backend::Operator>,
 }
 
 /// How the main thread is asked to reload.
@@ -51,24 +65,13 @@ pub(crate) fn path(config: &Config) -> PathBuf {
 
 /// Asks a running process, and prints its answer.
 pub(crate) fn ask(config: &Config, question: Question) -> Result<(), String> {
-    let path = path(config);
-    let failed = |error: io::Error| {
-        format!(
-            "{}: {error}; is `ravenry serve` running with this configuration?",
-            path.display()
-        )
-    };
     let asked = match &question {
         Question::Stats => b"stats\n".to_vec(),
         Question::Reload => b"reload\n".to_vec(),
         Question::Mupdate { question } => question.question()?,
+        Question::Backend { question } => return backend::carry_out(config, question),
     };
-    let mut stream = UnixStream::connect(&path).map_err(failed)?;
-    stream
-        .set_read_timeout(Some(ANSWER_WITHIN))
-        .map_err(failed)?;
-    stream.write_all(&asked).map_err(failed)?;
-    stream.shutdown(Shutdown::Write).map_err(failed)?;
+    let (mut stream, failed) = put(config, &asked)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(failed)?;
     let may_be_empty = matches!(question, Question::Mupdate { .. });
@@ -80,6 +83,32 @@ pub(crate) fn ask(config: &Config, question: Question) -> Result<(), String> {
         true => Err("not all of it was taken".to_owned()),
         false => Ok(()),
     }
+}
+
+/// Whether there is somebody to ask.
+pub(crate) fn runs(config: &Config) -> bool {
+    UnixStream::connect(path(config)).is_ok()
+}
+
+/// Puts a question to the running process; the answer can be read then. Also gives what to say if it can't.
+fn put(
+    config: &Config,
+    question: &[u8],
+) -> Result<(UnixStream, impl Fn(io::Error) -> String + use<>), String> {
+    let path = path(config);
+    let failed = move |error: io::Error| {
+        format!(
+            "{}: {error}; is `ravenry serve` running with this configuration?",
+            path.display()
+        )
+    };
+    let mut stream = UnixStream::connect(self::path(config)).map_err(&failed)?;
+    stream
+        .set_read_timeout(Some(ANSWER_WITHIN))
+        .map_err(&failed)?;
+    stream.write_all(question).map_err(&failed)?;
+    stream.shutdown(Shutdown::Write).map_err(&failed)?;
+    Ok((stream, failed))
 }
 
 /// Listens for questions; a task of the mupdate core. Whoever has the mailbox list open owns
@@ -96,12 +125,12 @@ pub(crate) fn listen(path: PathBuf) -> io::Result<Listener> {
 }
 
 /// Answers questions until the core drains. `stats` renders the counters; `reload` is where the main
-/// thread is asked; `operator` is the MUPDATE server's, where there is one.
+/// thread is asked; `operators` are the roles' own.
 pub(crate) async fn serve(
     listener: Listener,
     reload: Reload,
     stats: impl Fn() -> String + 'static,
-    operator: Option<Operator>,
+    operators: Operators,
 ) {
     let stats = Rc::new(stats);
     loop {
@@ -112,7 +141,7 @@ pub(crate) async fn serve(
                     stream,
                     reload.clone(),
                     Rc::clone(&stats),
-                    operator.clone(),
+                    operators.clone(),
                 ));
             }
             Either::Right(Err(error)) => {
@@ -127,32 +156,45 @@ async fn answer(
     stream: Stream,
     reload: Reload,
     stats: Rc<impl Fn() -> String>,
-    operator: Option<Operator>,
+    operators: Operators,
 ) {
-    let answered = rt::timeout(ANSWER_WITHIN, async {
-        let mut question = Vec::new();
-        while !question.contains(&b'\n') && question.len() < QUESTION_BYTES_MAX {
-            let read = stream.read_into(&mut question, QUESTION_BYTES_MAX);
-            if rt::timeout(QUESTION_WITHIN, read).await?? == 0 {
-                break;
+    let answered = async {
+        let (line, rest) = question(&stream).await?;
+        if let Some(question) = line.strip_prefix("backend\t") {
+            return backend::answer(operators.backend.as_ref(), question, &stream).await;
+        }
+        let line = line.trim_ascii();
+        let answer = async {
+            if let Some(line) = line.strip_prefix("mupdate ") {
+                return mupdate::answer(operators.mupdate.as_ref(), line, rest, &stream).await;
             }
-        }
-        let end = question.iter().position(|byte| *byte == b'\n');
-        let rest = question.split_off(end.map_or(question.len(), |end| end + 1));
-        let line = String::from_utf8_lossy(question.trim_ascii());
-        if let Some(line) = line.strip_prefix("mupdate ") {
-            return mupdate::answer(operator.as_ref(), line, rest, &stream).await;
-        }
-        let text = match line.as_bytes() {
-            b"stats" => stats(),
-            b"reload" => reloaded(&reload).await,
-            _ => "error: unknown question; known: stats, reload, mupdate\n".to_owned(),
+            let text = match line {
+                "stats" => stats(),
+                "reload" => reloaded(&reload).await,
+                _ => "error: unknown question; known: stats, reload, backend, mupdate\n".to_owned(),
+            };
+            stream.write_all(text.as_bytes()).await
         };
-        stream.write_all(text.as_bytes()).await
-    });
-    if let Ok(Err(error)) = answered.await {
+        rt::timeout(ANSWER_WITHIN, answer).await?
+    };
+    if let Err(error) = answered.await {
         tracing::debug!("ctl: {error}");
     }
+}
+
+/// The question's line, and what has come behind it.
+async fn question(stream: &Stream) -> io::Result<(String, Vec<u8>)> {
+    let mut question = Vec::new();
+    while !question.contains(&b'\n') && question.len() < QUESTION_BYTES_MAX {
+        let read = stream.read_into(&mut question, QUESTION_BYTES_MAX);
+        if rt::timeout(QUESTION_WITHIN, read).await?? == 0 {
+            break;
+        }
+    }
+    let end = question.iter().position(|byte| *byte == b'\n');
+    let rest = question.split_off(end.map_or(question.len(), |end| end + 1));
+    let line = String::from_utf8_lossy(&question);
+    Ok((line.trim_end_matches('\n').to_owned(), rest))
 }
 
 /// Has the main thread read its files again, and waits for the outcome.

@@ -10,11 +10,13 @@ const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// The modules at the top of core, and what of core each of the lower three may use: itself.
-const CORE: [&str; 13] = [
+const CORE: [&str; 15] = [
     "admission",
     "auth",
+    "client",
     "config",
     "current",
+    "deflate",
     "limits",
     "lmdb",
     "log",
@@ -40,6 +42,7 @@ pub(crate) fn layers(file: &File) -> Vec<String> {
         ],
         Some("mupdate") => &["ravenry_proxy", "ravenry_backend", "ravenry_loadgen"],
         Some("proxy") => &["ravenry_backend", "ravenry_loadgen"],
+        Some("backend") => &["ravenry_proxy", "ravenry_loadgen"],
         _ => &[],
     };
     let foreign = ["tokio", "async_std", "smol", "openssl", "native_tls"];
@@ -348,6 +351,8 @@ mod tests {
             ("mupdate/src/lib.rs", "use ravenry_proxy::x;", 1),
             ("proxy/src/lib.rs", "use ravenry_mupdate::Barrier;", 0),
             ("proxy/src/lib.rs", "use tokio::net::TcpStream;", 1),
+            ("backend/src/lib.rs", "use ravenry_mupdate::Barrier;", 0),
+            ("backend/src/lib.rs", "use ravenry_proxy::x;", 1),
             ("src/main.rs", "fn main() { tokio::run() }", 1),
         ] {
             assert_eq!(found(layers, path, text), want, "{path}: {text}");

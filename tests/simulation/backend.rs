@@ -5,10 +5,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ravenry_core::proto::sasl;
-use ravenry_core::rt::{self, Address, Listener};
+use ravenry_core::rt::{self, Address, Instant, Listener};
 
 use crate::dice;
+use crate::hostile::{self, Lie};
 use crate::leg::{Gone, Leg, literal};
+use crate::messages::{OWN_TAG, Opened};
+use crate::others;
 use crate::site::Site;
 
 pub(crate) const MISDEEDS: [&str; 13] = [
@@ -26,9 +29,13 @@ pub(crate) const MISDEEDS: [&str; 13] = [
     "backend: BYE for a reply",
     "backend: refuses a message",
 ];
+pub(crate) const RESTARTS: &str = "backend: restarts";
+pub(crate) const REFUSES_REMOVAL: &str = "backend: refuses to remove messages";
 const IDLE: &str = "backend: ends an idle connection";
 const IDLE_SLOW: &str = "backend: ends an idle connection, on a slow network";
 const IDLE_WITHIN: Duration = Duration::from_secs(25);
+/// How long a backend is down at most.
+const DOWN: [Duration; 2] = [Duration::from_secs(4), Duration::from_secs(30)];
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What this backend can do.
@@ -39,6 +46,15 @@ pub(crate) struct Able {
     announces: bool,
     unselect: bool,
     idle: bool,
+    pub(crate) multiappend: bool,
+    pub(crate) uidplus: bool,
+    pub(crate) condstore: bool,
+    /// The UID stands before a body.
+    pub(crate) uid_first: bool,
+    /// ENABLE, CONDSTORE and QRESYNC: all backends or none.
+    pub(crate) qresync: bool,
+    /// What it lies about, if it does.
+    pub(crate) lie: Option<Lie>,
 }
 
 impl Able {
@@ -49,16 +65,32 @@ impl Able {
             announces: dice::percent(70),
             unselect: dice::percent(80),
             idle: dice::percent(90),
+            multiappend: dice::percent(60),
+            uidplus: dice::percent(90),
+            condstore: dice::percent(50),
+            uid_first: dice::percent(70),
+            qresync: false,
+            lie: None,
         }
     }
 
+    pub(crate) fn lies(&mut self, lie: Lie) {
+        self.lie = Some(lie);
+        // Only who is asked for leave can answer too soon.
+        self.literals &= lie != Lie::OkTooSoon;
+    }
+
     fn list(self) -> String {
-        let mut list = "CAPABILITY IMAP4rev1 AUTH=PLAIN UIDPLUS".to_owned();
+        let mut list = "CAPABILITY IMAP4rev1 AUTH=PLAIN".to_owned();
         for (able, name) in [
             (self.literals, " LITERAL+"),
             (self.initial_response, " SASL-IR"),
             (self.unselect, " UNSELECT"),
             (self.idle, " IDLE"),
+            (self.multiappend, " MULTIAPPEND"),
+            (self.uidplus, " UIDPLUS"),
+            (self.condstore, " CONDSTORE"),
+            (self.qresync, " ENABLE QRESYNC"),
         ] {
             if able {
                 list.push_str(name);
@@ -71,38 +103,47 @@ impl Able {
 pub(crate) struct Connection {
     pub(crate) site: Rc<Site>,
     pub(crate) number: usize,
-    able: Able,
     leg: Leg,
     pub(crate) user: String,
-    /// The internal name of the selected mailbox.
-    pub(crate) selected: Option<String>,
+    pub(crate) selected: Option<Opened>,
+    /// What has gone is told by VANISHED (RFC 7162).
+    pub(crate) vanishes: bool,
     /// What goes wrong, and how many commands later.
     fate: Option<(usize, u64)>,
 }
 
-pub(crate) async fn serve(site: Rc<Site>, number: usize, address: Address, able: Able) {
+pub(crate) async fn serve(site: Rc<Site>, number: usize, address: Address) {
     loop {
         let listener = Listener::bind(&address).unwrap();
+        // Where it goes down, its connections go with it or stay.
+        let down =
+            dice::percent(site.backends_err).then(|| rt::now() + dice::time(site.up_at_most));
+        let restarts = down.filter(|_| site.keeps_ledger() || dice::percent(50));
         let accepting = async {
             loop {
                 if let Ok((stream, _)) = listener.accept().await {
                     let leg = Leg::new(stream, PATIENCE);
-                    rt::spawn(Connection::new(Rc::clone(&site), number, leg, able).run());
+                    let connection = Connection::new(Rc::clone(&site), number, leg);
+                    rt::spawn(connection.run(restarts));
                 }
             }
         };
-        if !dice::percent(site.backends_err) {
+        let Some(down) = down else {
             return accepting.await;
-        }
-        let _ = rt::timeout(dice::time(Duration::from_secs(240)), accepting).await;
+        };
+        let _ = rt::timeout_at(down, accepting).await;
         drop(listener);
         site.misdeed(MISDEEDS[0]);
-        rt::sleep(dice::time(Duration::from_secs(30))).await;
+        if restarts.is_some() {
+            site.misdeed(RESTARTS);
+            others::while_down(&site, number);
+        }
+        rt::sleep(dice::time(dice::one_of(&DOWN))).await;
     }
 }
 
 impl Connection {
-    fn new(site: Rc<Site>, number: usize, mut leg: Leg, able: Able) -> Self {
+    fn new(site: Rc<Site>, number: usize, mut leg: Leg) -> Self {
         let fate = dice::percent(site.backends_err).then(|| {
             // The last two need more luck to come to pass.
             let which = usize::try_from(1 + dice::below(14)).expect("small");
@@ -122,16 +163,30 @@ impl Connection {
         Self {
             site,
             number,
-            able,
             leg,
             user: String::new(),
             selected: None,
+            vanishes: false,
             fate,
         }
     }
 
-    async fn run(mut self) {
-        let _ = self.converse().await;
+    /// Until the backend goes down, if it does.
+    async fn run(mut self, down: Option<Instant>) {
+        let Some(down) = down else {
+            let _ = self.converse().await;
+            return;
+        };
+        let _ = rt::timeout_at(down, self.converse()).await;
+    }
+
+    pub(crate) fn able(&self) -> Able {
+        self.site.able[self.number]
+    }
+
+    /// What it lies about in this answer, if it does.
+    pub(crate) fn hostility(&self, about: &str) -> Option<Lie> {
+        self.able().lie.filter(|lie| hostile::concerns(*lie, about))
     }
 
     /// Whether it goes wrong now in this way.
@@ -154,8 +209,8 @@ impl Connection {
             self.leg.until_closed().await;
             return Ok(());
         }
-        let announced = if self.able.announces {
-            format!("[{}] ", self.able.list())
+        let announced = if self.able().announces {
+            format!("[{}] ", self.able().list())
         } else {
             String::new()
         };
@@ -223,7 +278,7 @@ impl Connection {
                 self.leg.send(b"* BYE idle\r\n").await?;
                 return Ok(None);
             }
-            self.tell_news().await?;
+            self.tell_news(false).await?;
         }
         let mut line = self.leg.line().await?;
         let (mut words, mut text) = (Vec::new(), Vec::new());
@@ -244,6 +299,13 @@ impl Connection {
                         .await?;
                     return Box::pin(self.next_command()).await;
                 }
+                if let Some(lie) = self.lies_in_append(&words) {
+                    hostile::told(&self.site, lie);
+                    let tag = String::from_utf8_lossy(&words[0]).into_owned();
+                    let reply = format!("{tag} OK [APPENDUID 7 1] done\r\n");
+                    self.leg.send(reply.as_bytes()).await?;
+                    return Box::pin(self.next_command()).await;
+                }
                 self.leg.send(b"+ go ahead\r\n").await?;
             }
             words.push(self.leg.exact(size).await?);
@@ -256,6 +318,12 @@ impl Connection {
         }
         let tag = String::from_utf8_lossy(&words.remove(0)).into_owned();
         Ok(Some((tag, words)))
+    }
+
+    fn lies_in_append(&self, words: &[Vec<u8>]) -> Option<Lie> {
+        let verb = words.get(1)?;
+        verb.eq_ignore_ascii_case(b"APPEND").then_some(())?;
+        self.hostility("APPEND")
     }
 
     /// Nothing is selected, and nothing comes: servers end such connections. Nobody should notice,
@@ -286,8 +354,22 @@ impl Connection {
             && self.errs(12)
     }
 
-    async fn tell_news(&mut self) -> Result<(), Gone> {
-        let Some(name) = &self.selected else {
+    /// A removal of the frontend's own is refused; that a mark is taken off again is not.
+    fn refuses_removal(&self, tag: &str, words: &[Vec<u8>]) -> bool {
+        let text = words.join(&b' ');
+        let removes = [&b"UID EXPUNGE"[..], b"+FLAGS.SILENT (\\Deleted)"]
+            .iter()
+            .any(|part| text.windows(part.len()).any(|window| window == *part));
+        let refuses = tag == OWN_TAG && removes && self.site.backends_err > 0 && dice::percent(5);
+        if refuses {
+            self.site.misdeed(REFUSES_REMOVAL);
+        }
+        refuses
+    }
+
+    /// Says something unasked; `idles`: in IDLE, where all may be told.
+    async fn tell_news(&mut self, idles: bool) -> Result<(), Gone> {
+        let Some(opened) = &mut self.selected else {
             return Ok(());
         };
         // Over a connection that is dead in the other direction the kernel would soon give up; here
@@ -295,18 +377,24 @@ impl Connection {
         if self.site.world.harm(&self.leg.stream).is_some() {
             return Ok(());
         }
-        let count = self
-            .site
-            .mailboxes
-            .borrow()
-            .get(name)
-            .map_or(0, |mailbox| mailbox.messages.len());
-        let news = match dice::below(3) {
-            0 => format!("* {count} EXISTS\r\n* 0 RECENT\r\n"),
-            1 => "* OK [ALERT] still here\r\n".to_owned(),
-            _ => format!("* {} FETCH (FLAGS (\\Seen))\r\n", count.max(1)),
-        };
-        self.leg.send(news.as_bytes()).await
+        let mut news = Vec::new();
+        opened.tell(&self.site, idles.then_some(self.vanishes), &mut news);
+        if news.is_empty() {
+            let held = self.site.first_flags(opened);
+            match held.filter(|_| dice::percent(50)) {
+                Some((number, uid, flags)) => {
+                    // With QRESYNC each FETCH response has the UID.
+                    let uid = if self.vanishes {
+                        format!("UID {uid} ")
+                    } else {
+                        String::new()
+                    };
+                    news = format!("* {number} FETCH ({uid}FLAGS {flags})\r\n").into_bytes();
+                }
+                None => news = b"* OK [ALERT] still here\r\n".to_vec(),
+            }
+        }
+        self.leg.send(&news).await
     }
 
     /// What a command answers, and whether that was the last.
@@ -314,7 +402,7 @@ impl Connection {
         let verb = String::from_utf8_lossy(&words[0]).to_ascii_uppercase();
         let answer = match verb.as_str() {
             "AUTHENTICATE" => self.authenticate(tag, words).await?,
-            "CAPABILITY" => format!("* {}\r\n{tag} OK done\r\n", self.able.list()).into_bytes(),
+            "CAPABILITY" => format!("* {}\r\n{tag} OK done\r\n", self.able().list()).into_bytes(),
             "LOGOUT" => format!("* BYE bye\r\n{tag} OK done\r\n").into_bytes(),
             _ if self.user.is_empty() => {
                 self.site
@@ -322,10 +410,13 @@ impl Connection {
                     .fail(format!("{verb} before the login at a backend"));
                 Vec::new()
             }
-            "IDLE" if self.able.idle => self.idle(tag).await?,
-            "UNSELECT" if self.able.unselect => {
+            "IDLE" if self.able().idle => self.idle(tag).await?,
+            "UNSELECT" if self.able().unselect => {
                 self.selected = None;
                 format!("{tag} OK done\r\n").into_bytes()
+            }
+            "UID" if self.refuses_removal(tag, words) => {
+                format!("{tag} NO [NOPERM] not that\r\n").into_bytes()
             }
             _ if self.errs(10) => format!("{tag} NO [SERVERBUG] not today\r\n").into_bytes(),
             _ => self.answer(tag, &verb, words),
@@ -356,8 +447,8 @@ impl Connection {
             return Err(Gone::Closed);
         }
         self.user = String::from_utf8(plain.authzid).expect("a user");
-        let announced = if self.able.announces {
-            format!("[{}] ", self.able.list())
+        let announced = if self.able().announces {
+            format!("[{}] ", self.able().list())
         } else {
             String::new()
         };
@@ -379,7 +470,7 @@ impl Connection {
                     }
                     return Ok(format!("{tag} OK idle done\r\n").into_bytes());
                 }
-                Err(_) => self.tell_news().await?,
+                Err(_) => self.tell_news(true).await?,
             }
         }
     }

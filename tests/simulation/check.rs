@@ -8,7 +8,7 @@ use crate::leg::Gone;
 use crate::site::{Message, internal};
 
 /// What untagged responses there are.
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 20] = [
     "OK",
     "NO",
     "BAD",
@@ -24,6 +24,9 @@ const KNOWN: [&str; 17] = [
     "ACL",
     "MYRIGHTS",
     "EXISTS",
+    "EXPUNGE",
+    "VANISHED",
+    "ENABLED",
     "RECENT",
     "FETCH",
 ];
@@ -39,6 +42,9 @@ impl Client {
         }
         if let Some(untagged) = text.strip_prefix("* ") {
             self.untagged(untagged, &response);
+            if self.view.is_some() {
+                self.told.push(untagged.to_owned());
+            }
             if self.bye.is_some() && !self.is_logging_out() {
                 return Err(self.farewell().await);
             }
@@ -80,6 +86,9 @@ impl Client {
         if !KNOWN.contains(&word) {
             return self.fail(&format!("nonsense: {}", text.escape_debug()));
         }
+        if let Some(wrong) = self.view.as_mut().and_then(|view| view.note(text)) {
+            self.fail(&wrong);
+        }
         match word {
             "BYE" => self.say_bye(text),
             "FETCH" => self.fetched(text, &response.literals),
@@ -101,6 +110,7 @@ impl Client {
         let expected = self.is_logging_out()
             || self.site.world.harm(&self.leg.stream).is_some()
             || text.contains("UNAVAILABLE") && !self.site.is_calm()
+            || text.contains("stood still") && self.is_slow()
             || text.contains("shutting down");
         if !expected {
             self.fail(&format!("was told {text}"));
@@ -130,7 +140,12 @@ impl Client {
                 .mailboxes
                 .borrow()
                 .get(&mailbox)
-                .and_then(|mailbox| mailbox.messages.get(&uid.unwrap_or(0)).copied());
+                .and_then(|mailbox| {
+                    mailbox
+                        .messages
+                        .get(&uid.unwrap_or(0))
+                        .map(|held| held.message)
+                });
             if truth != Some(message) {
                 return self.fail(&format!(
                     "the bytes of another message than {uid:?} in {mailbox}"
@@ -153,15 +168,19 @@ impl Client {
                 sent.tag
             ));
         }
+        self.reply = Some(text.to_owned());
         let took = rt::now() - sent.at;
         let status = rest.split(' ').next().unwrap_or_default();
         let absent =
             rest.contains("[NONEXISTENT]") || rest.contains("[TRYCREATE]") && status == "NO";
         let calm = self.site.is_calm();
-        let prompt = calm && self.site.prompt && sent.alone && self.leg.pace.1.is_zero();
+        // A megabyte takes its time where a backend reads slowly.
+        let large = matches!(sent.what, What::Order) && self.site.large;
+        let slow = large || !self.site.prompt || !self.leg.pace.1.is_zero();
+        let prompt = calm && sent.alone && !slow;
         let wrong = match (&sent.what, status) {
             (_, "OK" | "NO" | "BAD") if took > super::client::REPLY_WITHIN * 6 => Some("too late"),
-            (What::Nonsense | What::Known(_) | What::Login | What::Create(_), _)
+            (What::Nonsense | What::Known(_) | What::Login | What::Create(_) | What::Order, _)
                 if prompt && took > super::client::PROMPT_WITHIN =>
             {
                 Some("that took too long, with nothing wrong")
@@ -193,7 +212,7 @@ impl Client {
                 let missing = names.iter().any(|name| !sent.listed.contains(name));
                 (missing && calm).then_some("the list lacks a name")
             }
-            (What::Perhaps, "NO" | "BAD") | (_, "OK") => None,
+            (What::Perhaps, "NO" | "BAD") | (What::Order, "NO") | (_, "OK") => None,
             (_, "NO" | "BAD") => calm.then_some("nothing is wrong"),
             _ => Some("no status"),
         };

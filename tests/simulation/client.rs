@@ -1,14 +1,15 @@
 //! A client: what it has sent and waits for, and the reading of responses. What it sends is chosen in
 //! `script`, what it gets is judged in `check`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
 use ravenry_core::rt::{self, Instant};
 
 use crate::leg::{Gone, Leg, literal};
-use crate::site::{Message, Site};
+use crate::site::{Held, Message, Site};
+use crate::view::View;
 
 /// The longest a command may take: every deadline on its way, one after the other.
 pub(crate) const REPLY_WITHIN: Duration = Duration::from_secs(150);
@@ -40,6 +41,8 @@ pub(crate) enum What {
     Delete(String),
     /// LIST, in which these are to be.
     List(Vec<String>),
+    /// Messages that go somewhere: `mover` judges its reply.
+    Order,
     /// Whatever it answers is fine: IDLE at a backend that has none.
     Perhaps,
     /// No command at all.
@@ -80,6 +83,15 @@ pub(crate) struct Client {
     pub(crate) made: Vec<String>,
     /// The mailbox it has asked to be selected, by its internal name.
     pub(crate) selected: Option<String>,
+    /// By EXAMINE.
+    pub(crate) examined: bool,
+    /// What it knows of the selected mailbox, where it keeps account of that.
+    pub(crate) view: Option<View>,
+    /// The untagged responses to the last command, and its reply.
+    pub(crate) told: Vec<String>,
+    pub(crate) reply: Option<String>,
+    /// The messages that a command names, by their UIDs, as they were before it.
+    pub(crate) named: BTreeMap<u32, Held>,
     /// When the session was last heard of.
     pub(crate) heard: Instant,
 }
@@ -97,6 +109,11 @@ impl Client {
             logged_in: false,
             made: Vec::new(),
             selected: None,
+            examined: false,
+            view: None,
+            told: Vec::new(),
+            reply: None,
+            named: BTreeMap::new(),
             heard: rt::now(),
         }
     }
@@ -114,12 +131,22 @@ impl Client {
         format!("A{}", self.tags)
     }
 
+    /// Whether the last command has got this.
+    pub(crate) fn replied(&self, status: &str) -> bool {
+        let reply = self
+            .reply
+            .as_ref()
+            .and_then(|reply| reply.split(' ').nth(1));
+        reply == Some(status)
+    }
+
     /// Sends a command, or the first part of one, under a new tag.
     pub(crate) async fn command(&mut self, what: What, rest: &[u8]) -> Result<(), Over> {
         let tag = self.tag();
         let line = rest.split(|byte| *byte == b'\r').next().unwrap_or_default();
         self.note(&format!("C: {tag} {}", line.escape_ascii()));
         let bytes = [tag.as_bytes(), b" ", rest].concat();
+        (self.told, self.reply) = (Vec::new(), None);
         self.pending.push_back(Sent {
             tag,
             what,

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use ravenry_core::admission::Admission;
 use ravenry_core::auth::{Authenticator, Users};
+use ravenry_core::client::{Desk, DeskParts};
 use ravenry_core::config::{self, Endpoint, HostAddress, Limits};
 use ravenry_core::current;
 use ravenry_core::mailboxes::{ListFile, Namespace};
@@ -26,6 +28,17 @@ const SHA512: &str = "{SHA512-CRYPT}$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwS
 /// By then everything that a session may wait for is over.
 const QUIET_WITHIN: Duration = Duration::from_secs(1200);
 const LOOK: Duration = Duration::from_secs(5);
+/// Lost servers of selected mailboxes.
+const SELECTED_AGAIN: [(&str, &str); 2] = [
+    (
+        "done: selected again, goes on",
+        "sessions_reselected_total{result=\"ok\"}",
+    ),
+    (
+        "done: selected again in vain",
+        "sessions_reselected_total{result=\"failed\"}",
+    ),
+];
 /// What a shard has when nobody is there: the prober and an accepting task.
 const TASKS_AT_REST: u64 = 2;
 
@@ -46,6 +59,9 @@ pub(crate) fn limits() -> Limits {
         upstream_idle: seconds(60),
         stall: seconds(20),
         barrier: seconds(10),
+        list_barrier: seconds(1),
+        // A table of these is made for each seed.
+        connections: 1000,
         ..Limits::default()
     }
 }
@@ -73,28 +89,31 @@ impl Frontend {
             ..ShardConfig::default()
         };
         let core = rt::start_shard(config, move || follower.run()).unwrap();
-        let parts = Parts {
+        let desk = DeskParts {
             servername: "frontend.test".into(),
             admins: Vec::new(),
             namespace: Namespace {
                 separator: b'.',
                 alt: false,
+                default_domain: None,
             },
             groups: current::Writer::new(std::sync::Arc::default()).reader(),
             acceptor: None,
             allow_plaintext: true,
-            upstream: upstream(backends),
-            connector: None,
             limits: limits(),
             admission: Admission::new(&limits()).unwrap(),
+            authenticator: authenticator(directory),
+        };
+        let parts = Parts {
+            proxy: config::Proxy::new(vec![address.clone()], upstream(backends)),
+            connector: None,
             list,
             barrier,
-            authenticator: authenticator(directory),
             resolver,
         };
         let count = usize::try_from(1 + dice::below(3)).expect("small");
         let registry = Registry::new(count);
-        let shards = (0..count).map(|number| start_shard(number, &parts, &registry, address));
+        let shards = (0..count).map(|number| start_shard(number, (&desk, &parts), &registry));
         Self {
             shards: shards.collect(),
             core,
@@ -147,6 +166,9 @@ impl Frontend {
             "done: commands forwarded",
             self.sample("commands_forwarded_total"),
         );
+        for (name, sample) in SELECTED_AGAIN {
+            world.add(name, self.sample(sample));
+        }
         let misses: u64 = self
             .shards
             .iter()
@@ -168,17 +190,10 @@ impl Frontend {
 
 fn start_shard(
     number: usize,
-    parts: &Parts,
+    (desk, parts): (&DeskParts, &Parts),
     registry: &Registry,
-    address: &Address,
 ) -> ShardHandle {
-    let (parts, registry) = (parts.clone(), registry.clone());
-    let proxy = config::Proxy {
-        imap: vec![address.clone()],
-        imaps: Vec::new(),
-        admin_actions: config::AdminActions::Refer,
-        upstream: parts.upstream.clone(),
-    };
+    let (desk, parts, registry) = (desk.clone(), parts.clone(), registry.clone());
     let config = ShardConfig {
         pipes_max: usize::try_from(dice::below(4)).expect("small"),
         pipe_size: 64 << (10 + dice::below(3)),
@@ -186,8 +201,9 @@ fn start_shard(
     };
     rt::start_shard(config, move || async move {
         let metrics = registry.recorder(number).unwrap();
-        let listeners = Listeners::bind(&proxy).unwrap();
-        ravenry_proxy::serve(parts, number, metrics, listeners);
+        let listeners = Listeners::bind(&parts.proxy).unwrap();
+        let desk = Rc::new(Desk::new(desk, number, metrics));
+        ravenry_proxy::serve(desk, parts, listeners);
     })
     .unwrap()
 }
@@ -198,12 +214,9 @@ fn upstream(backends: &[Address]) -> config::Upstream {
         ((*name).to_owned(), address)
     });
     config::Upstream {
-        authname: "mailproxy".into(),
-        password: Secret::new(b"proxypw".to_vec()),
-        tls: config::TlsClient::default(),
-        imap_port: 143,
         hosts: hosts.collect::<BTreeMap<_, _>>(),
         pipes: 8,
+        ..config::Upstream::new("mailproxy".into(), Secret::new(b"proxypw".to_vec()))
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) async fn play(site: Rc<Site>, address: Address, number: u64) {
     }
 }
 
-async fn greeted(client: &mut Client) -> Result<(), Over> {
+pub(crate) async fn greeted(client: &mut Client) -> Result<(), Over> {
     let greeting = client.response().await?;
     if greeting.text.starts_with("* OK ") {
         return Ok(());
@@ -100,7 +100,7 @@ async fn converse(client: &mut Client, err: bool) -> Result<(), Over> {
     Ok(())
 }
 
-async fn login(client: &mut Client) -> Result<(), Over> {
+pub(crate) async fn login(client: &mut Client) -> Result<(), Over> {
     let (user, password) = (client.user.clone(), password(&client.user));
     match below(4) {
         0 => {
@@ -299,7 +299,9 @@ async fn fetch(client: &mut Client) -> Result<(), Over> {
 
 async fn append(client: &mut Client) -> Result<(), Over> {
     let given = some_mailbox(client);
-    let count = if percent(15) { 2 } else { 1 };
+    // As CAPABILITY says.
+    let many = client.site.able.iter().all(|able| able.multiappend);
+    let count = if percent(15) && many { 2 } else { 1 };
     let messages: Vec<Message> = (0..count)
         .map(|_| Message {
             key: rt::random::u64(),
@@ -362,7 +364,7 @@ async fn create_or_delete(client: &mut Client) -> Result<(), Over> {
     client.command(What::Gone(name), text.as_bytes()).await
 }
 
-async fn idle(client: &mut Client) -> Result<(), Over> {
+pub(crate) async fn idle(client: &mut Client) -> Result<(), Over> {
     client.command(What::Perhaps, b"IDLE\r\n").await?;
     if !client.go_ahead().await? {
         return Ok(());

@@ -9,8 +9,9 @@ import socket
 import struct
 import threading
 import time
+from contextlib import contextmanager
 
-from murder import poll
+from murder import IMAP, poll
 
 DOWN, UP = "down", "up"  # from the backend to the frontend; from the frontend to the backend
 
@@ -27,6 +28,7 @@ class Crooked:
     def __init__(self, address, target):
         self.address, self.target = address, target
         self.left = {}  # direction: how many bytes more each connection passes; none: any number
+        self.edits = {}  # direction: a function that passing bytes go through
         self.drip = None  # bytes that are said to the frontend ten times a second
         self.pairs = []
         self.server = None
@@ -113,6 +115,7 @@ class Crooked:
     async def pump(self, pair, direction, reader, writer):
         try:
             while data := await reader.read(65536):
+                data = self.edits.get(direction, bytes)(data)
                 while data:
                     count = await self.allowance(pair, direction, len(data))
                     writer.write(data[:count])
@@ -143,6 +146,27 @@ class Crooked:
             await asyncio.sleep(0.1)
             if self.drip:
                 writer.write(self.drip)
+
+
+class Overheard(Crooked):
+    """Passes everything, and keeps what the backend is told."""
+
+    def __init__(self, address, target):
+        super().__init__(address, target)
+        self.heard = b""
+        self.edits[UP] = self.listen_in
+
+    def listen_in(self, data):
+        self.heard += data
+        return data
+
+
+@contextmanager
+def overheard(world, backend, **options):
+    """A frontend of ours that reaches this backend through such a forwarder, and the forwarder."""
+    host = f"{world.murder.net}.205"
+    with Overheard((host, IMAP), world.murder.address(backend)) as line:
+        yield world.another(**{backend: host}, **options).start(), line
 
 
 class FullQueue:

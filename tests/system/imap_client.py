@@ -352,6 +352,10 @@ class Conversation:
             found[name.decode()] = frozenset(a.decode().lower() for a in attributes)
         return found
 
+    def listed_names(self, *command):
+        """The names that a LIST command gives, as bytes."""
+        return {response.tree()[3] for response in self.command(*command).ok().of("LIST")}
+
     def in_step(self):
         """The session still answers each command with its own reply, and nothing else comes."""
         self.command("NOOP").ok()

@@ -92,7 +92,7 @@ CONFIG = """\
 servername = "{name}.{domain}"
 state_dir = "state"
 shards = {shards}
-admins = ["cyrus"]
+admins = {admins}
 {top}
 [auth]
 {auth}
@@ -106,7 +106,7 @@ authname = "mailproxy"
 password = "proxypw"
 {upstream}
 ports = {{ imap = {backends} }}
-hosts = {{ "backend1.{domain}" = "{net}.12", "backend2.{domain}" = "{backend2}" }}
+hosts = {{ "backend1.{domain}" = "{backend1}", "backend2.{domain}" = "{backend2}" }}
 
 [mupdate.client]
 server = "{net}.11:{mupdate}"
@@ -210,6 +210,12 @@ class Server:
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if "panic" in line]
         assert not lines, f"{self.name} panicked: {lines[0]}"
 
+    def end_under_strace(self):
+        """Kills what strace traces; strace goes with it."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        self.process.wait(20)
+
     def kill(self):
         if self.process and self.process.poll() is None:
             self.process.kill()
@@ -225,8 +231,8 @@ class Frontend(Server):
             top += '\n[limits]\nlogin_delay = "100ms"\nlogin_delay_max = "100ms"\nlogin_failures = 1000\n'
         name = f"frontend{last - 40}"
         values = dict(name=name, domain=DOMAIN, top=top, auth=auth, host=self.address[0], port=IMAP,
-                      net=murder.net, mupdate=MUPDATE, account=account, proxy="", upstream="", master="",
-                      backends=IMAP, backend2=f"{murder.net}.13", shards=2)
+                      net=murder.net, mupdate=MUPDATE, account=account, proxy="", upstream="", master="", admins='["cyrus"]',
+                      backends=IMAP, backend1=f"{murder.net}.12", backend2=f"{murder.net}.13", shards=2)
         super().__init__(name, murder.directory / name, CONFIG.format(**{**values, **replace}),
                          [("users", "".join(f"{line}\n" for line in users))])
 

@@ -7,8 +7,9 @@ that the directory may have if power goes at `point`:
 
 * a write is on the disk once an fsync or fdatasync of its file that began after it has ended, or when it was
   made through a descriptor with O_SYNC or O_DSYNC and has ended. Until then any of its sectors may be there;
-* a name (made, renamed, unlinked) is there once its directory was synced, as POSIX has it: the file's own
+* a name (made, linked, renamed, unlinked) is there once its directory was synced, as POSIX has it: the file's own
   fsync isn't enough. Until then names come in their order, as from a journal, up to any point.
+* a link is one more name of a file; what of its bytes is there is the file's own matter.
 
 Nothing is known of the server but system calls: any store that writes by write, pwrite, writev and pwritev can be
 recorded. One that writes through a shared mapping, by sendfile, splice or io_uring can't, and is refused where
@@ -83,6 +84,8 @@ class Name:
     end: int
     directory: Path
     changes: list  # pairs of a path and a File, a directory ("/") or None
+    other: Path = None  # the second directory of a rename from one to another
+    sure_at: float = None  # when a sync that began after it had ended
 
 
 @dataclass
@@ -94,13 +97,27 @@ class Descriptor:
 
 
 class Record:
-    """What a command did below `directory`, which has to be empty when it starts."""
+    """What a command did below `directory`, which is empty when it starts, or has been read by `begin_with_what_is_there`."""
 
     def __init__(self, directory, ignore=()):
         self.directory, self.ignore = Path(directory), ignore
         self.names, self.files, self.directories = [], {}, {}
         self.sent, self.received, self.moments = [], [], set()
         self.open, self.current, self.taken = {}, {}, {}
+
+    def begin_with_what_is_there(self):
+        """Before the command starts: what it finds is on the disk."""
+        files = {}
+        for path in sorted(self.directory.rglob("*")):
+            if path.name in self.ignore or not (path.is_dir() or path.is_file()):
+                continue
+            file = "/"
+            if path.is_file():  # a file may have several names
+                file = files.setdefault(path.stat().st_ino, File([Write(-3, -3, 0, path.read_bytes())], [(-2, -1)]))
+            self.names.append(Name(-3, -3, path.parent, [(path, file)]))
+            self.directories.setdefault(path.parent, [(-2, -1)])
+            self.current[path] = file
+        return self
 
     @staticmethod
     def command(output, *command):
@@ -116,6 +133,8 @@ class Record:
                 if method:
                     method(call)
         self.last = max(call.end or call.begin for call in calls)
+        for name in self.names:
+            name.sure_at = self.synced_at(name)
         return self
 
     # ------------------------------------------------------------------ names
@@ -124,8 +143,8 @@ class Record:
         path = Path(data.decode())
         return path if path.is_relative_to(self.directory) and path.name not in self.ignore else None
 
-    def name(self, call, directory, *changes):
-        self.names.append(Name(call.begin, call.end, directory, list(changes)))
+    def name(self, call, directory, *changes, other=None):
+        self.names.append(Name(call.begin, call.end, directory, list(changes), other))
         self.current.update(changes)
         self.note(call)
 
@@ -189,9 +208,9 @@ class Record:
         old, new = (self.path(data) for data in call.strings()[:2])
         if old is None and new is None:
             return
-        if old is None or new is None or old.parent != new.parent:
-            raise ValueError(f"a rename from one directory to another isn't recorded: {old} {new}")
-        self.name(call, old.parent, (new, self.current.get(old)), (old, None))
+        if old is None or new is None or self.current.get(old) == "/" and old.parent != new.parent:
+            raise ValueError(f"a rename of a directory, or to elsewhere, isn't recorded: {old} {new}")
+        self.name(call, new.parent, (new, self.current.get(old)), (old, None), other=old.parent)
 
     on_renameat = on_renameat2 = on_rename
 
@@ -202,14 +221,23 @@ class Record:
 
     on_unlinkat = on_rmdir = on_unlink
 
+    def on_link(self, call):
+        old, new = (self.path(data) for data in call.strings()[:2])
+        if new is not None:
+            if self.current.get(old) is None:
+                self.refuse(call)
+            self.name(call, new.parent, (new, self.current[old]))
+
+    on_linkat = on_link
+
     def refuse(self, call):
         raise ValueError(f"{call.name} below {self.directory} can't be recorded: {call.text[:200]}")
 
-    def on_link(self, call):
+    def on_symlink(self, call):
         if any(self.path(data) for data in call.strings()):
             self.refuse(call)
 
-    on_linkat = on_symlink = on_symlinkat = on_truncate = on_link
+    on_symlinkat = on_truncate = on_symlink
 
     # ------------------------------------------------------------------ contents
 
@@ -321,7 +349,14 @@ class Record:
                 for path, file in held.items() if file is not None and self.reachable(path, held)}
 
     def sure(self, name, point, syncs):
-        return syncs and name.end is not None and synced(self.directories.get(name.directory, ()), name.end, point)
+        return syncs and name.sure_at <= point
+
+    def synced_at(self, name):
+        """When the first sync of its directory ended of those that began behind it; where it has two, of both."""
+        if name.end is None:
+            return float("inf")
+        return max(min((end for begin, end in self.directories.get(directory, ()) if begin > name.end and end is not None),
+                       default=float("inf")) for directory in {name.directory, name.other or name.directory})
 
     def reachable(self, path, held):
         return path.parent == self.directory or held.get(path.parent) == "/" and self.reachable(path.parent, held)
@@ -339,10 +374,6 @@ class Record:
 def moment(call):
     """When a call takes effect for those behind it: a descriptor is free once its close has begun."""
     return call.begin if call.end is None or call.name == "close" else call.end
-
-
-def synced(syncs, written, point):
-    return any(begin > written and end is not None and end <= point for begin, end in syncs)
 
 
 def content(file, point, dice, mode, syncs):

@@ -1,10 +1,13 @@
 """APPEND in all its forms, to mailboxes of both backends, and refused without losing step."""
 
 import imaplib
+import re
 import time
 
+from crooked import DOWN, UP, Crooked
 from imap_client import Literal, message, quoted
 from marks import ours
+from murder import IMAP
 
 
 def two(world):
@@ -166,3 +169,94 @@ def test_append_cut_off_by_the_client(world):
     assert session.exists(session.select(box).ok()) == 0
     session.append(box, message("whole")).ok()
     session.in_step()
+
+
+PARTS = b"From: a@example.test\r\nSubject: put together\r\n\r\n"
+
+
+def catenated(session, box, *parts):
+    """APPEND … CATENATE of URLs (text) and texts (bytes)."""
+    pieces = ["APPEND ", quoted(box), " (\\Seen) CATENATE ("]
+    for n, part in enumerate(parts):
+        pieces.append(" " if n else "")
+        pieces += [f'URL "{part}"'] if isinstance(part, str) else ["TEXT ", Literal(part, n % 2 == 0)]
+    return session.command(*pieces, ")")
+
+
+def test_catenate_at_each_backend(world):
+    for backend in ("backend1", "backend2"):
+        user = world.user(backend)
+        session = world.client(user)
+        assert "CATENATE" in session.capabilities()
+        session.append("INBOX", message("first", 5000)).ok()
+        session.append("INBOX", message("second", 5000)).ok()
+        url = "/INBOX/;UID={}/;SECTION=TEXT"
+        catenated(session, "INBOX", PARTS, url.format(1), b"between\r\n", url.format(2)).ok()
+        catenated(session, "INBOX", "/INBOX/;UID=1").ok()
+        session.select("INBOX").ok()
+        bodies = [message(name, 5000).partition(b"\r\n\r\n")[2] for name in ("first", "second")]
+        assert session.body(3) == PARTS + bodies[0] + b"between\r\n" + bodies[1]
+        assert session.body(4) == message("first", 5000)
+        # a URL may be relative to the mailbox that is selected
+        catenated(session, "INBOX", PARTS, ";UID=2/;SECTION=TEXT", b"end\r\n").ok()
+        assert session.body(5) == PARTS + bodies[1] + b"end\r\n"
+
+
+def test_catenate_refused(world):
+    user, there = world.user("backend1"), world.shared("backend2")
+    session = world.client(user)
+    session.append("INBOX", message("first")).ok()
+    catenated(session, "INBOX", PARTS, "/INBOX/;UID=99").no("BADURL")
+    catenated(session, "INBOX", "imap://elsewhere.test/INBOX/;UID=1").no("BADURL")
+    session.command("APPEND INBOX CATENATE ()").bad()
+    session.command("APPEND INBOX CATENATE (URL").bad()
+    session.command("APPEND INBOX CATENATE (X ", Literal(b"a1 LOGOUT\r\n", True), ")").bad()
+    session.in_step()
+    session.select("INBOX").ok()
+    assert session.exists(session.select("INBOX").ok()) == 1
+    session.select(there).ok()
+    assert session.exists(session.select(there).ok()) == 0
+
+
+@ours
+def test_catenate_from_another_backend_is_refused(world):
+    user, there = world.user("backend1"), world.shared("backend2")
+    session = world.client(user)
+    session.append("INBOX", message("first")).ok()
+    catenated(session, there, PARTS, "/INBOX/;UID=1").no("BADURL")
+    catenated(session, "nosuch", PARTS, "/INBOX/;UID=1").no("TRYCREATE")
+    session.in_step()
+
+
+@ours
+def test_what_no_backend_has_is_refused_before_the_message(world):
+    session = world.client(world.user())
+    session.append("INBOX", message("first")).ok()
+    session.select("INBOX").ok()
+    smuggled = Literal(b"x LOGOUT\r\n", True)
+    session.command("APPEND INBOX UTF8 (", smuggled, ")").bad()
+    session.command("APPEND INBOX (\\Seen) X (", smuggled, ")").bad()
+    session.command("REPLACE 1 INBOX").bad()
+    session.in_step()
+
+
+@ours
+def test_a_message_is_never_read_as_commands(world):
+    """What a backend may not take it is asked for first: a message over its limit, a second one, one with NULs."""
+    user, net = world.user("backend1"), world.murder.net
+    smuggled = b"A: b\r\n\r\nx CREATE INBOX.smuggled\r\n" + b"c" * 300
+
+    def hide(data):
+        return data.replace(b"APPENDLIMIT=4294967295", b"APPENDLIMIT=200").replace(b" MULTIAPPEND", b"").replace(b" BINARY", b"")
+    heard = []
+    with Crooked((f"{net}.202", IMAP), world.murder.address("backend1")) as one:
+        one.edits.update({DOWN: hide, UP: lambda data: heard.append(data) or data})
+        session = world.client(user, world.another(backend1=f"{net}.202").start())
+        session.command("APPEND INBOX ", Literal(smuggled, True)).ok()
+        assert b"{%d}\r\n" % len(smuggled) in b"".join(heard), "asked for"
+        session.command("APPEND INBOX ", Literal(message("small"), True)).ok()
+        assert re.search(rb"\{\d+\+\}\r\n", b"".join(heard)), "not asked for"
+        session.command("APPEND INBOX ", Literal(b"A: b\r\n\r\n", True), " ", Literal(smuggled, True)).must("BAD", "NO")
+        assert b"INBOX.smuggled" not in session.listed_names('LIST "" *')
+        session.in_step()
+        session.command("LOGOUT").ok()

@@ -1,5 +1,6 @@
 """Sessions that wait, and a frontend that waits, cost nothing; what is new is noticed nevertheless."""
 
+import re
 import time
 
 from marks import ours
@@ -40,3 +41,13 @@ def test_a_backend_that_the_list_names_later_is_asked_at_once(world):
         poll("the new backend to be tried", 15, lambda: "can't ask backend later.invalid" in frontend.log.read_text())
         master.say("DELETE", "ballast.later").ok()
     poll("it to be forgotten", 15, lambda: frontend.stat("mailboxes") == world.frontend.stat("mailboxes"))
+
+
+@ours
+def test_a_backend_that_names_mailboxes_otherwise_is_warned_of(world):
+    world.user("backend1"), world.shared("backend2")
+    frontend = world.another(top='hierarchy_separator = "/"').start()
+    warned = lambda: {node for node in ("backend1", "backend2") if re.search(
+        rf"names mailboxes otherwise.* server={node}\.murder\.test here=.*user/.* there=.*user\.", frontend.log.read_text())}
+    poll("warnings of both", 15, lambda: warned() == {"backend1", "backend2"})
+    assert "names mailboxes otherwise" not in world.frontend.log.read_text()

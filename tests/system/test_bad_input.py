@@ -28,9 +28,8 @@ def test_unknown_commands(world):
 @ours
 def test_what_is_not_built_is_refused(world):
     session = world.client(world.user())
-    for command in ("STARTTLS", "COMPRESS DEFLATE", "UNAUTHENTICATE", "NOTIFY NONE", "XFER user.x backend1",
-                    "LOCALAPPEND INBOX \"\" {1+}\r\nx", "LOCALCREATE x", "DUMP x", "MUPDATEPUSH INBOX", "SYNCGET USER x",
-                    "RLIST \"\" *", "GETMETADATA INBOX /private/comment", "SETMETADATA INBOX (/private/comment {1+}\r\nx)"):
+    for command in ("STARTTLS", "NOTIFY NONE", "XFER user.x backend1",
+                    "LOCALAPPEND INBOX \"\" {1+}\r\nx", "LOCALCREATE x", "DUMP x", "MUPDATEPUSH INBOX", "SYNCGET USER x"):
         session.command(command).must("BAD", "NO")
         session.in_step()
 
@@ -152,6 +151,7 @@ def test_bad_tags(world):
 def test_quoted_strings_that_are_none(world):
     session = world.client(world.user())
     for argument in (b'"open', b'"a\\b"', b'"a"b"', b'""""', b'a"b', b'"\xe4"', b'"a" "b"', b"(a", b"a)", b"\\a", b'"\\"'):
+        session.command("NOOP").ok()  # ten bad commands in a row would end the session
         session.command(b"SELECT " + argument).must("BAD", "NO")
         session.command(b"CREATE " + argument).must("BAD", "NO", "OK" if argument == b"a)" else "NO")
     session.in_step()

@@ -4,10 +4,13 @@ import imaplib
 import mailbox
 import subprocess
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 from imap_client import message
-from marks import needs
+from marks import needs, ours
+from murder import poll
 
 
 def run(*arguments):
@@ -154,3 +157,48 @@ def restore(session, name):
     session.command("EXPUNGE").ok()
     for n in range(COUNT):
         session.append(name, message(f"{name}-{n}", 50 * n)).ok()
+
+
+@ours
+@needs("mbsync")
+def test_mbsync_while_backends_restart(world):
+    """mbsync may be told that a server is away, and run again: in the end everything is there, and once."""
+    user, box = world.user("backend1"), world.shared("backend2")
+    host, port = address(world)
+    session = world.client(user)
+    for name in ("INBOX", box):
+        for n in range(60):
+            session.append(name, message(f"{name}-{n}", 20_000)).ok()
+    over = threading.Event()
+
+    def restarts():
+        while not over.is_set():
+            for backend in ("backend1", "backend2"):
+                world.forget_admins()
+                world.murder.down(backend)
+                world.murder.up(backend)
+                time.sleep(0.5)
+    with tempfile.TemporaryDirectory() as path:
+        config = Path(path) / "mbsyncrc"
+        config.write_text(MBSYNC.format(host=host, port=port, user=user, path=path, mechanism="PLAIN")
+                          + CHANNEL.format(far="INBOX", near="near") + CHANNEL.format(far=box, near="boxed"))
+        restarting = threading.Thread(target=restarts)
+        restarting.start()
+        try:
+            for _ in range(6):
+                synced(config)
+        finally:
+            over.set()
+            restarting.join()
+        poll("a sync that ends well", 60, lambda: synced(config))
+        for name, near in (("INBOX", "near"), (box, "boxed")):
+            found = sorted(made["Subject"] for made in mailbox.Maildir(f"{path}/{near}", create=False))
+            assert found == sorted(f"{name}-{n}" for n in range(60)), f"{name}: {len(found)} of 60"
+
+
+def synced(config):
+    try:
+        run("mbsync", "-q", "-c", str(config), "near", "boxed")
+        return True
+    except AssertionError:
+        return False

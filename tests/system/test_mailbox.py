@@ -186,19 +186,6 @@ def test_copy_to_a_missing_mailbox(world):
 
 
 @ours
-def test_copy_across_backends_says_no(world):
-    user, box = world.user("backend1"), world.shared("backend2")
-    session = world.client(user)
-    filled(world, session, "INBOX", "one")
-    session.select("INBOX").ok()
-    for verb in ("COPY", "UID COPY", "MOVE", "UID MOVE"):
-        session.command(verb, " 1 ", box).no()
-        session.command(verb, " 1 ", Literal(box.encode(), plus=True)).no()
-    assert subjects(session) == ["one"]
-    assert session.exists(session.select(box).ok()) == 0
-    session.in_step()
-
-
 def test_news_of_the_selected_mailbox_arrives(world):
     user, box = world.user("backend1"), world.shared("backend2")
     session, other = world.client(user), world.client(user)

@@ -16,7 +16,7 @@ class OnOurMaster:
     """Cyrus backends and a Cyrus frontend that know nothing but our master, and a frontend of ours."""
 
     def __init__(self, world, *options, **settings):
-        self.world, self.master = world, None
+        self.world, self.master, self.others = world, None, []
 
         def master(murder):
             self.master = MupdateServer(murder.net, murder.directory, 11, **settings).start()
@@ -26,13 +26,20 @@ class OnOurMaster:
 
     def close(self):
         try:
-            self.frontend.stop()
+            for frontend in (*self.others, self.frontend):
+                frontend.stop()
             self.murder.run("down")
             self.master.stop()
         finally:
-            self.frontend.kill()
-            self.master.kill()
+            for server in (*self.others, self.frontend, self.master):
+                server.kill()
             self.murder.close()
+
+    def another(self, **options):
+        """One more of our frontends, not started yet."""
+        frontend = Frontend(self.murder, self.world.passwd(), 43, **options)
+        self.others.append(frontend)
+        return frontend
 
     @contextmanager
     def admin(self, node):

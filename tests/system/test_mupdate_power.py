@@ -8,10 +8,8 @@ import os
 import random
 import re
 import shutil
-import signal
 import threading
 import time
-from pathlib import Path
 
 import history
 import mupdate_rules as rules
@@ -82,10 +80,7 @@ class Recorded:
         self.server.under = Record.command(output)
         self.server.start()
         load = Load(self.server, seed, commands, names)
-        # strace goes when what it traces has gone
-        children = Path(f"/proc/{self.server.process.pid}/task/{self.server.process.pid}/children").read_text().split()
-        os.kill(int(children[0]), signal.SIGKILL)
-        self.server.process.wait(20)
+        self.server.end_under_strace()
         self.record = Record(self.server.directory / "state", IGNORE).read(output)
         output.unlink()
         heard = lines(self.record.received, rb"^(c\d+n\d+) ")

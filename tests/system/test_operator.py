@@ -96,6 +96,7 @@ def test_limit_counts_handshakes(world):
     """A connection that says nothing on an imaps port holds a place as any other, until the login's deadline."""
     with authority(world) as ca:
         frontend = secured(world, ca, top='[limits]\nlogin = "3s"\nconnections_per_address = 3\ntrusted = []')
+        poll("those who looked whether it listens to be gone", 5, lambda: frontend.stat("connections_open") == 0)
         silent = [socket.create_connection(frontend.imaps) for _ in range(3)]
         poll("them to be counted", 5, lambda: frontend.stat("connections_open") == 3)
         try:

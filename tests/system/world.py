@@ -4,11 +4,12 @@ A test is a function that takes the world. It asks for users and mailboxes of it
 see each other; what it opened is closed when it ends.
 """
 
+from backend_server import BackendServer
 from imap_client import Conversation, quoted
 from mupdate_server import MupdateServer
 from murder import Frontend, Murder, poll
 
-USERS = [f"u{n:03}" for n in range(1, 251)]
+USERS = [f"u{n:03}" for n in range(1, 501)]
 # one user a scheme of the passwd file; the passwords are NAMEpw
 HASHED = [
     "argon:{ARGON2ID}$argon2id$v=19$m=4096,t=2,p=1$cmF2ZW5yeXNhbHQ$lhUjHFQriz+OFW89P7y/wyGwhkQE3/sPBiW4jXo4/tw",
@@ -64,6 +65,10 @@ class World:
         conversation = self.keep(Conversation(self.murder.address("frontend")))
         conversation.login_as("cyrus", "cyruspw", user if user != "cyrus" else "").ok()
         return conversation
+
+    def connect_to_oracle(self):
+        """A new connection to Cyrus' own frontend."""
+        return self.keep(Conversation(self.murder.address("frontend")))
 
     def at_backend(self, backend, user):
         """A session of `user` directly at a backend."""
@@ -152,6 +157,20 @@ class World:
         self.extra.append(server)
         return server.start() if start else server
 
+    def a_backend(self, start=True, **options):
+        """A backend of ours, alone, at an address of its own."""
+        server = BackendServer(self.murder.net, self.murder.directory, self.beside, **options)
+        self.beside += 1
+        self.extra.append(server)
+        return server.start() if start else server
+
+    def at(self, server, user=None):
+        """A session at a server that was started for the test, logged in where a user is given."""
+        session = self.keep(Conversation(server.address))
+        if user:
+            session.login(user, user + "pw").ok()
+        return session
+
     def without(self, node):
         """Stops a Cyrus node for the time of a `with` block."""
         return Stopped(self, node)
@@ -188,6 +207,12 @@ class World:
         finally:
             for frontend in frontends:
                 frontend.kill()
+
+    def end_of_test_but(self, frontend):
+        """The same in the middle of a test: this frontend runs on."""
+        self.extra.remove(frontend)
+        self.end_of_test()
+        self.extra.append(frontend)
 
     def finish(self):
         """Our frontend has to have come well through all of it."""

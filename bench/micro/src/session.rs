@@ -3,10 +3,12 @@
 
 use std::io;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use ravenry_core::admission::Admission;
 use ravenry_core::auth::Users;
+use ravenry_core::client::{Desk, DeskParts};
 use ravenry_core::config::{self, Limits};
 use ravenry_core::current;
 use ravenry_core::mailboxes::Namespace;
@@ -69,41 +71,36 @@ fn start(directory: &Path, front: &Address, backend: &Address) {
         backend.to_string().parse().expect("an address"),
     )];
     let upstream = config::Upstream {
-        authname: "mailproxy".into(),
-        password: secret(),
-        tls: config::TlsClient::default(),
-        imap_port: 143,
         hosts: hosts.into_iter().collect(),
         pipes: 8,
+        ..config::Upstream::new("mailproxy".into(), secret())
     };
-    let parts = Parts {
+    let desk = DeskParts {
         servername: "frontend.test".into(),
         admins: Vec::new(),
         namespace: Namespace {
             separator: b'.',
             alt: false,
+            default_domain: None,
         },
         groups: current::Writer::new(Arc::default()).reader(),
         acceptor: None,
         allow_plaintext: true,
-        upstream: upstream.clone(),
-        connector: None,
         admission: Admission::new(&limits).expect("counts"),
         limits,
+        authenticator: users.expect("users").authenticator(pool("hash")),
+    };
+    let parts = Parts {
+        proxy: config::Proxy::new(vec![front.clone()], upstream),
+        connector: None,
         list: reader,
         barrier,
-        authenticator: users.expect("users").authenticator(pool("hash")),
         resolver: pool("resolve"),
     };
-    let proxy = config::Proxy {
-        imap: vec![front.clone()],
-        imaps: Vec::new(),
-        admin_actions: config::AdminActions::Refer,
-        upstream,
-    };
-    let listeners = Listeners::bind(&proxy).expect("a socket");
+    let listeners = Listeners::bind(&parts.proxy).expect("a socket");
     let metrics = Registry::new(1).recorder(0).expect("the first");
-    ravenry_proxy::serve(parts, 0, metrics, listeners);
+    let desk = Rc::new(Desk::new(desk, 0, metrics));
+    ravenry_proxy::serve(desk, parts, listeners);
 }
 
 async fn backends(listener: Listener) {

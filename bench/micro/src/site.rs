@@ -122,6 +122,7 @@ pub fn query(user: &str, admin: bool, pattern: &[u8]) -> ListQuery {
     let namespace = Namespace {
         separator: b'.',
         alt: false,
+        default_domain: None,
     };
     ListQuery::new(identity, namespace, b"", &[pattern]).expect("a query")
 }

@@ -6,9 +6,11 @@
 
 mod authenticator;
 mod passwd;
+mod passwd_edit;
 mod saslauthd;
 mod scheme;
 
 pub use self::authenticator::{AuthError, Authenticator, Users};
 pub use self::passwd::{Passwd, PasswdError};
+pub use self::passwd_edit::PasswdEdit;
 pub use self::scheme::hash_argon2id;

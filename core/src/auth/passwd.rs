@@ -26,21 +26,27 @@ pub struct PasswdError {
     problems: Vec<String>,
 }
 
+impl PasswdError {
+    pub(super) fn new(path: &Path, problems: Vec<String>) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            problems,
+        }
+    }
+}
+
 impl Passwd {
     /// Reads the file. Any line that is wrong is an error: a user who silently can't log in is
     /// worse than a start that fails.
     pub fn load(path: &Path) -> Result<Self, PasswdError> {
-        let error = |problems| PasswdError {
-            path: path.to_path_buf(),
-            problems,
-        };
+        let error = |problems| PasswdError::new(path, problems);
         let bytes = read(path).map_err(|why| error(vec![why]))?;
         let bytes = Secret::new(bytes);
         Self::parse(bytes.expose()).map_err(error)
     }
 
     /// The error has a text for each line that is wrong, the first hundred of them.
-    fn parse(bytes: &[u8]) -> Result<Self, Vec<String>> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Vec<String>> {
         let mut entries = Vec::new();
         let mut problems = Vec::new();
         for (i, line) in bytes.split(|b| *b == b'\n').enumerate() {
@@ -78,6 +84,11 @@ impl Passwd {
     /// How many users there are.
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Their names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.entries.iter().map(|(name, _)| &**name)
     }
 
     /// Whether there is nobody.
@@ -137,6 +148,10 @@ fn parse_line(line: &[u8]) -> Result<(Box<[u8]>, Scheme), String> {
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let file = std::fs::File::open(path).map_err(|e| format!("can't be opened: {e}"))?;
+    read_bytes(&file)
+}
+
+pub(super) fn read_bytes(file: &std::fs::File) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let most = limits::PASSWD_FILE_BYTES_MAX;
     file.take(most + 1)

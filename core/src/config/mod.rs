@@ -5,6 +5,7 @@
 //! yet are known and say so. Nothing here opens a socket or asks DNS. The guide to every key is
 //! docs/guide/configuration.md, whose example is parsed by a test below.
 
+mod backend;
 mod endpoint;
 mod error;
 mod mupdate;
@@ -18,6 +19,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::backend::Backend;
 pub use self::endpoint::{Endpoint, HostAddress, host_and_port};
 pub use self::error::{ConfigError, Problem};
 pub use self::mupdate::{Conflicts, Guard, MupdateClient, MupdateRole, MupdateServer, MupdateUser};
@@ -54,6 +56,8 @@ pub struct Config {
     pub hierarchy_separator: Separator,
     /// Whether a user's own mailboxes stand beside INBOX, not below it.
     pub alt_namespace: bool,
+    /// Where there are virtual domains: the one whose users have none in their names.
+    pub default_domain: Option<String>,
     /// The ceiling of the mailbox list's file.
     pub list_size: u64,
     /// Who may log in.
@@ -66,6 +70,8 @@ pub struct Config {
     pub log: Log,
     /// A frontend.
     pub proxy: Option<Proxy>,
+    /// A backend.
+    pub backend: Option<Backend>,
     /// Where the mailbox list comes from.
     pub mupdate_client: Option<MupdateClient>,
     /// A MUPDATE server.
@@ -171,10 +177,18 @@ pub struct Limits {
     pub upstream_command: Duration,
     /// A backend connection that isn't used is closed.
     pub upstream_idle: Duration,
+    /// A mailbox on its way to another server.
+    pub transfer: Duration,
+    /// One backend's part of an answer that is merged of several.
+    pub merged: Duration,
+    /// To select a mailbox again whose connection was lost; none: the session ends at once.
+    pub reselect: Duration,
     /// A transfer in which neither side moves is given up.
     pub stall: Duration,
     /// The MUPDATE barrier.
     pub barrier: Duration,
+    /// The same for answers from the list that may be a little behind.
+    pub list_barrier: Duration,
     /// A command line.
     pub line_size: usize,
     /// A whole command with the literals in its arguments.
@@ -207,8 +221,12 @@ impl Default for Limits {
             upstream_answer: limits::UPSTREAM_ANSWER_WITHIN_DEFAULT,
             upstream_command: limits::UPSTREAM_COMMAND_WITHIN_DEFAULT,
             upstream_idle: limits::UPSTREAM_IDLE_DEFAULT,
+            transfer: limits::TRANSFER_WITHIN_DEFAULT,
+            merged: limits::MERGED_WITHIN_DEFAULT,
+            reselect: limits::RESELECT_WITHIN_DEFAULT,
             stall: limits::STALL_DEFAULT,
             barrier: limits::BARRIER_WITHIN_DEFAULT,
+            list_barrier: limits::LIST_BARRIER_WITHIN_DEFAULT,
             line_size: limits::LINE_BYTES_MAX,
             command_size: limits::COMMAND_BYTES_MAX,
             connections: limits::CONNECTIONS_DEFAULT,
@@ -265,10 +283,42 @@ pub struct Proxy {
     pub imap: Vec<Address>,
     /// IMAP listeners with TLS from the first byte. One or more of both together.
     pub imaps: Vec<Address>,
+    /// Capabilities that are never announced, whoever has them.
+    pub suppress_capabilities: Vec<String>,
     /// What becomes of an admin's actions.
     pub admin_actions: AdminActions,
+    /// Accounts that may act for users who aren't admins.
+    pub proxy_users: Vec<String>,
+    /// Whether clients that know referrals (RFC 2193) are referred to backends.
+    pub referrals: bool,
+    /// Whether a login's OK refers to the inbox's backend (RFC 2221).
+    pub login_referrals: bool,
+    /// Where mailboxes without a parent are made; nowhere, if there are none.
+    pub create_servers: Vec<String>,
+    /// Which of them.
+    pub create_choice: CreateChoice,
     /// How it logs in at backends.
     pub upstream: Upstream,
+}
+
+impl Proxy {
+    /// One that listens at `imap` and logs in at backends as `upstream` says; all else as it is
+    /// where nothing is configured.
+    #[must_use]
+    pub fn new(imap: Vec<Address>, upstream: Upstream) -> Self {
+        Self {
+            imap,
+            imaps: Vec::new(),
+            suppress_capabilities: Vec::new(),
+            admin_actions: AdminActions::Refer,
+            proxy_users: Vec::new(),
+            referrals: true,
+            login_referrals: false,
+            create_servers: Vec::new(),
+            create_choice: CreateChoice::FreeSpace,
+            upstream,
+        }
+    }
 }
 
 /// What a frontend does when an admin asks for what only an admin may do.
@@ -276,6 +326,19 @@ pub struct Proxy {
 pub enum AdminActions {
     /// NO, with the backend's name: the admin goes there.
     Refer,
+    /// Done at the backend with the admin's own name and password.
+    Own,
+    /// Done by the proxy account, the admin as authorization identity: what Cyrus does.
+    Proxy,
+}
+
+/// How a server is chosen for a mailbox that has no parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreateChoice {
+    /// The one with the most free space.
+    FreeSpace,
+    /// One after the other.
+    RoundRobin,
 }
 
 /// `[proxy.upstream]`: connections to backends.
@@ -285,6 +348,8 @@ pub struct Upstream {
     pub authname: String,
     /// Its password.
     pub password: Secret,
+    /// Whether backends are told the client's address, by ID.
+    pub forward_client: bool,
     /// TLS to the backends.
     pub tls: TlsClient,
     /// The backends' IMAP port.
@@ -296,6 +361,20 @@ pub struct Upstream {
 }
 
 impl Upstream {
+    /// An account at the backends; all else as it is where nothing is configured.
+    #[must_use]
+    pub fn new(authname: String, password: Secret) -> Self {
+        Self {
+            authname,
+            password,
+            forward_client: true,
+            tls: TlsClient::default(),
+            imap_port: 143,
+            hosts: BTreeMap::new(),
+            pipes: usize::try_from(limits::PIPES_DEFAULT).unwrap_or(usize::MAX),
+        }
+    }
+
     /// Where the IMAP server of a backend is. `server` is its name in the mailbox list, which
     /// may carry a port of its own.
     pub fn imap(&self, server: &str) -> Endpoint {

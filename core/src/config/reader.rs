@@ -208,28 +208,11 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// A key that is built, with a value that isn't.
-    pub(super) fn unbuilt_value(&self, key: &str, value: &str) {
-        self.not_built(key, format!("{} = {value}", self.name(key)));
-    }
-
     fn not_built(&self, key: &str, shown: String) {
         self.doc
             .unbuilt
             .borrow_mut()
             .push((self.key_span(key), shown));
-    }
-
-    /// A whole table that isn't built yet: each of its keys, or itself where it is empty.
-    pub(super) fn unbuilt_table(&mut self, key: &'static str, keys: &[&'static str]) {
-        let Some(mut table) = self.table(key) else {
-            return;
-        };
-        if table.entries.is_empty() {
-            self.not_built(key, self.name(key));
-        }
-        table.unbuilt(keys);
-        table.finish();
     }
 
     /// Whether the key is there, right or wrong.

@@ -84,12 +84,31 @@ fn the_guide_s_example_is_taken() {
     );
 }
 
+#[test]
+fn the_guide_s_backend_is_taken() {
+    let guide = include_str!("../../../docs/guide/configuration.md");
+    let examples: Vec<_> = guide.split("```toml\n").skip(1).collect();
+    let (example, _) = examples[1].split_once("```").unwrap();
+    let backend = parse(example, base()).unwrap().backend.unwrap();
+    assert_eq!(backend.lmtp[0].to_string(), "127.0.0.1:2003");
+    let trusted: Vec<_> = backend
+        .lmtp_trusted
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(trusted, ["127.0.0.0/8", "::1/128"]);
+    assert_eq!(backend.message_size, 50 << 20);
+    let default = Backend::new(Vec::new(), backend.partitions);
+    assert_eq!(default.lmtp_trusted, Network::loopback());
+}
+
 /// Every key of the guide is known, and every key that is known is in the guide.
 #[test]
 fn the_guide_names_every_key() {
     let guide = include_str!("../../../docs/guide/configuration.md");
     let source = concat!(
         include_str!("read/mod.rs"),
+        include_str!("read/backend.rs"),
         include_str!("read/limits.rs"),
         include_str!("read/roles.rs"),
         include_str!("read/tls.rs")
@@ -120,8 +139,8 @@ fn the_guide_names_every_key() {
 #[test]
 fn every_key_has_its_effect() {
     let text = frontend(
-        "shards = 3\nadmins = [\"Cyrus\"]\nhierarchy_separator = \"/\"\nalt_namespace = true\n\
-         virtual_domains = \"off\"\nlist_size = \"64 MiB\"",
+        "shards = 3\nadmins = [\"Cyrus\", \"a@EXAMPLE.com\", \"a@example.org\"]\nhierarchy_separator = \"/\"\nalt_namespace = true\n\
+         virtual_domains = \"userid\"\ndefault_domain = \"Example.com\"\nlist_size = \"64 MiB\"",
         "saslauthd = \"/run/saslauthd/mux\"\ngroups_file = \"groups\"",
         "referrals = false\nadmin_actions = \"refer\"",
         "ports = { imap = 1143, pop3 = 1110, lmtp = 2003, sieve = 4190 }\npipes = 7\n\
@@ -134,7 +153,8 @@ fn every_key_has_its_effect() {
         (config.shards, config.alt_namespace, config.list_size),
         (3, true, 64 << 20)
     );
-    assert_eq!(config.admins, ["cyrus"]);
+    assert_eq!(config.admins, ["cyrus", "a", "a@example.org"]);
+    assert_eq!(config.default_domain.as_deref(), Some("example.com"));
     assert_eq!(config.hierarchy_separator.byte(), b'/');
     assert_eq!(
         config.auth.saslauthd.as_deref(),
@@ -202,28 +222,67 @@ fn unknown_keys_have_line_and_column() {
 #[test]
 fn what_is_not_built_says_so_in_one_message() {
     let text = frontend(
-        "virtual_domains = \"userid\"",
         "",
-        "pop3 = [\"127.0.0.1:1110\"]\nreferrals = true\nadmin_actions = \"own\"",
         "",
-        "[backend]\nimap = []",
+        "pop3 = [\"127.0.0.1:1110\"]\nlmtp = [\"127.0.0.1:2003\"]",
+        "",
+        "",
     );
     let error = parse(&text, base()).unwrap_err();
     assert_eq!(error.problems().len(), 1, "{error}");
     assert_eq!(
         error.problems()[0].text,
-        "not built yet: virtual_domains = \"userid\", proxy.pop3, proxy.referrals = true, \
-         proxy.admin_actions = \"own\", backend.imap"
+        "not built yet: proxy.pop3, proxy.lmtp"
     );
-    assert_eq!(error.problems()[0].line, Some(3));
+    assert_eq!(error.problems()[0].line, Some(9));
 
-    let said = refused(&frontend("", "", "", "", "[backend]"));
-    assert!(said.contains("not built yet: backend\n"), "{said}");
-    let backend_alone = "servername = \"b\"\nstate_dir = \"s\"\n[backend]\nimap = []";
-    assert_eq!(
-        parse(backend_alone, base()).unwrap_err().problems().len(),
-        1
-    );
+    let member = frontend("", "", "", "", &backend(""));
+    let said = refused(&member);
+    assert!(said.contains("not built yet: a [backend]"), "{said}");
+}
+
+fn backend(more: &str) -> String {
+    format!(
+        "[backend]\nimap = [\"127.0.0.1:1143\"]\npartitions = {{ default = \"spool\" }}\n{more}"
+    )
+}
+
+#[test]
+fn a_backend_serves_alone() {
+    let alone = |table: &str| {
+        let head = "servername = \"b\"\nstate_dir = \"s\"\nauth = { passwd_file = \"users\" }\n";
+        parse(&format!("{head}{table}"), base())
+    };
+    let config = alone(&backend("message_size = \"1 MiB\"\nkeep_removed = \"1h\"")).unwrap();
+    let backend_table = config.backend.unwrap();
+    assert_eq!(backend_table.default_partition, "default");
+    assert_eq!(backend_table.message_size, 1 << 20);
+    assert!(!backend_table.proxy_admins && backend_table.autocreate_inbox);
+    let several = "[backend]\nimap = [\"127.0.0.1:1143\"]\npartitions = { a = \"x\", b = \"y\" }\n";
+    for (table, want) in [
+        ("[backend]\nimap = []".to_owned(), "empty list"),
+        ("[backend]".to_owned(), "listens nowhere"),
+        (
+            "[backend]\nimap = [\"127.0.0.1:1143\"]".to_owned(),
+            "stores nothing",
+        ),
+        (
+            "[backend]\nimap = [\"127.0.0.1:1143\"]\npartitions = {}".to_owned(),
+            "stores nothing",
+        ),
+        (several.to_owned(), "needs default_partition"),
+        (
+            format!("{several}default_partition = \"c\""),
+            "none of backend.partitions",
+        ),
+        (
+            backend("imaps = [\"127.0.0.1:1993\"]"),
+            "backend.imaps needs [tls]",
+        ),
+    ] {
+        let said = alone(&table).unwrap_err().to_string();
+        assert!(said.contains(want), "{said}");
+    }
 }
 
 #[test]
@@ -244,6 +303,10 @@ fn bad_values_are_named_and_shown() {
         (
             frontend("admins = [\"a/b\"]", "", "", "", ""),
             "admins is no user name",
+        ),
+        (
+            frontend("default_domain = \"a.org\"", "", "", "", ""),
+            "default_domain means nothing without virtual_domains",
         ),
         (
             frontend("hierarchy_separator = \"!\"", "", "", "", ""),

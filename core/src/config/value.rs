@@ -115,6 +115,15 @@ pub(super) fn name(value: &DeValue<'_>) -> Parsed<String> {
     }
 }
 
+/// A capability's name (RFC 3501 section 9: an atom).
+pub(super) fn capability(value: &DeValue<'_>) -> Parsed<String> {
+    let name = string(value)?;
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("is no capability, such as \"IDLE\"".to_owned());
+    }
+    Ok(name)
+}
+
 /// A user as logins know them: in lower case.
 pub(super) fn user(value: &DeValue<'_>) -> Parsed<String> {
     let user = UserId::parse(string(value)?.as_bytes());

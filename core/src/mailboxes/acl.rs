@@ -49,7 +49,7 @@ impl Rights {
     pub const ADMIN: Self = Self(Self::LOOKUP.0 | Self::ADMINISTER.0);
 
     /// Cyrus' order, the legacy `c` and `d` among them.
-    const SHOWN: &'static str = "lrswipkxtecdan0123456789";
+    pub(super) const SHOWN: &'static str = "lrswipkxtecdan0123456789";
     const LETTERS: &'static str = "lrswipkxtean0123456789";
 
     const fn of(letter: char) -> Self {
@@ -65,13 +65,28 @@ impl Rights {
     }
 
     /// Reads a rights string; letters that mean nothing are passed over, as Cyrus does. The
-    /// legacy `c` is `kx` and `d` is `te` (RFC 4314 section 2.1.1).
+    /// legacy `c` is `kx` and `d` is `te` (RFC 4314 section 2.1.1) where none of the two is named:
+    /// beside one of them it is only how Cyrus shows that one to old clients.
     pub fn parse(text: &[u8]) -> Self {
-        text.iter().fold(Self::NONE, |rights, letter| match letter {
-            b'c' => rights | Self::CREATE | Self::DELETE_MAILBOX,
-            b'd' => rights | Self::DELETE_MESSAGES | Self::EXPUNGE,
-            letter => rights | Self::of(char::from(*letter)),
-        })
+        let (mut rights, mut legacy) = (Self::NONE, Self::NONE);
+        for letter in text {
+            match letter {
+                b'c' => legacy = legacy | Self::CREATE | Self::DELETE_MAILBOX,
+                b'd' => legacy = legacy | Self::DELETE_MESSAGES | Self::EXPUNGE,
+                letter => rights = rights | Self::of(char::from(*letter)),
+            }
+        }
+        if legacy == Self::NONE {
+            return rights;
+        }
+        let pairs = [
+            Self::CREATE | Self::DELETE_MAILBOX,
+            Self::DELETE_MESSAGES | Self::EXPUNGE,
+        ];
+        let meant = pairs
+            .into_iter()
+            .filter(|pair| legacy.contains(*pair) && !rights.intersects(*pair));
+        meant.fold(rights, |rights, pair| rights | pair)
     }
 
     /// Whether every right of `rights` is in here.
@@ -90,13 +105,14 @@ impl Rights {
         Self(self.0 & !rights.0)
     }
 
-    /// LISTRIGHTS (RFC 4314 section 3.7): what `identifier` always has on `name`, which may be
-    /// nothing, and the rights that may be given besides, one by one.
+    /// LISTRIGHTS (RFC 4314 section 3.7): what an identifier always has on `name`, which may be
+    /// nothing, and the rights that may be given besides, one by one. `user` is whom the identifier
+    /// means ([`super::Namespace::named_user`]).
     pub fn listed_for(
         name: &Name,
-        identifier: &[u8],
+        user: Option<&UserId>,
     ) -> (Self, impl Iterator<Item = char> + use<>) {
-        let always = if UserId::parse(identifier).is_ok_and(|user| name.is_owned_by(&user)) {
+        let always = if user.is_some_and(|user| name.is_owned_by(user)) {
             Self::OWNER
         } else if name.is_inbox() {
             Self::POST
@@ -204,13 +220,25 @@ impl Identity {
         }
     }
 
+    /// Whether this is an admin, and of this name.
+    #[must_use]
+    pub fn administers(&self, name: &Name) -> bool {
+        self.admin && self.reaches(name)
+    }
+
     /// What `identity` may do with `name` whatever its ACL says.
     pub fn implicit_rights(&self, name: &Name) -> Rights {
         match (self.admin, name.is_owned_by(&self.user)) {
-            (true, _) => Rights::ADMIN,
+            (true, _) if self.reaches(name) => Rights::ADMIN,
             (false, true) => Rights::OWNER,
-            (false, false) => Rights::NONE,
+            (_, _) => Rights::NONE,
         }
+    }
+
+    /// Whether an admin is one of this name's: of all names, or of those in the admin's domain.
+    fn reaches(&self, name: &Name) -> bool {
+        let domain = self.user.domain().map(str::as_bytes);
+        domain.is_none_or(|domain| domain == name.domain())
     }
 
     /// Whether an ACL's identifier (without `-`) means this identity, among others.

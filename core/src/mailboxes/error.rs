@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use crate::lmdb::OwnError;
+
 /// Why the list can't be opened, read or written.
 #[derive(Debug)]
 pub enum ListError {
@@ -45,6 +47,15 @@ impl ListError {
                 error,
             },
             error => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+impl From<OwnError> for ListError {
+    fn from(error: OwnError) -> Self {
+        match error {
+            OwnError::InUse { path } => Self::InUse { path },
+            OwnError::Io { what, error } => Self::Io { what, error },
         }
     }
 }

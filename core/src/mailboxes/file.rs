@@ -9,7 +9,7 @@
 //! so it may be mapped after any crash, and one that fails the check is left where it is, and nothing
 //! starts.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use heed::{Env, WithoutTls};
 use super::reader::damaged;
 use super::tables::{DATABASES_MAX, Meta, NOT_KEPT, Reading, Tables};
 use super::{ListError, ListReader, ListWriter};
+use crate::lmdb::check::Bad;
 use crate::{lmdb, rt};
 
 mod check;
@@ -73,7 +74,7 @@ fn open(
 ) -> Result<(ListWriter, ListReader, Opened), ListError> {
     let directory = state_dir.join("mailboxes");
     fs::create_dir_all(&directory).map_err(|error| ListError::io("create", &directory, error))?;
-    let lock = own(&directory)?;
+    let lock = lmdb::own(&directory)?;
     let found = match fs::metadata(directory.join(DATA)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(None),
         _ => open_found(&directory, map_bytes, kept)?.map_err(Some),
@@ -168,21 +169,6 @@ impl Store {
 
 type Open = (Env<WithoutTls>, Tables);
 
-fn own(directory: &Path) -> Result<File, ListError> {
-    let path = directory.join("owner.lock");
-    let lock = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|error| ListError::io("open", &path, error))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(ListError::InUse { path }),
-        Err(TryLockError::Error(error)) => Err(ListError::io("lock", &path, error)),
-    }
-}
-
 /// Opens a file that is there; the inner error says why it can't be used and may go.
 fn open_found(
     directory: &Path,
@@ -197,8 +183,8 @@ fn open_found(
     let file = File::open(&path).map_err(read_error)?;
     match check::file(&file) {
         Ok(()) => {}
-        Err(check::Bad::Io(error)) => return Err(read_error(error)),
-        Err(check::Bad::Why(why)) => return Ok(Err(why)),
+        Err(Bad::Io(error)) => return Err(read_error(error)),
+        Err(Bad::Why(why)) => return Ok(Err(why)),
     }
     if kept == Kept::Copy {
         write_mark(directory, OPEN)?;
@@ -223,7 +209,7 @@ fn begin(directory: &Path, map_bytes: usize, kept: Kept) -> Result<Open, ListErr
     };
     begun().map_err(|error| ListError::lmdb(error, map_bytes))?;
     if kept == Kept::Durably {
-        sync_names_of(directory)?;
+        lmdb::sync_names_of(directory)?;
         write_mark(directory, DURABLE)?;
     }
     Ok((env, tables))
@@ -234,37 +220,14 @@ fn was_just_begun(directory: &Path) -> bool {
     fs::read_to_string(directory.join(MARK)).is_ok_and(|mark| mark.starts_with(BEGUN))
 }
 
-/// That the directory and those above it are there has to be on the disk, too.
-fn sync_names_of(directory: &Path) -> Result<(), ListError> {
-    for above in directory.ancestors().take(3) {
-        // The last of a relative path is the empty one.
-        let above = if above.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            above
-        };
-        let synced = File::open(above).and_then(|directory| directory.sync_all());
-        synced.map_err(|error| ListError::io("sync", above, error))?;
-    }
-    Ok(())
-}
-
 fn map(directory: &Path, map_bytes: usize, kept: Kept) -> Result<Open, ListError> {
     let map_bytes = map_bytes.next_multiple_of(PAGE_BYTES);
     let error = |error| ListError::lmdb(error, map_bytes);
-    take_room_for_lock(directory)?;
-    let most = (DATABASES_MAX, READERS_MAX);
-    let env = lmdb::open(directory, map_bytes, most, kept == Kept::Durably).map_err(error)?;
+    lmdb::take_room_for_lock(directory)?;
+    let env =
+        lmdb::open(directory, map_bytes, DATABASES_MAX, kept == Kept::Durably).map_err(error)?;
     let tables = Tables::open(&env).map_err(error)?;
     Ok((env, tables))
-}
-
-/// LMDB writes its lock file through a map, where a full disk is no error but a SIGBUS: the file
-/// gets its blocks before. Nobody else has it open, and LMDB begins it anew.
-fn take_room_for_lock(directory: &Path) -> Result<(), ListError> {
-    let path = directory.join("lock.mdb");
-    let room = vec![0; LOCK_BYTES];
-    fs::write(&path, room).map_err(|error| ListError::io("write", &path, error))
 }
 
 fn set_aside(directory: &Path) -> Result<(), ListError> {
@@ -322,7 +285,3 @@ const DURABLE: &str = "durable";
 const BEGUN: &str = "begun";
 /// A multiple of every page size there is.
 const PAGE_BYTES: usize = 64 * 1024;
-/// A reader takes 64 bytes, LMDB's head some hundred.
-const LOCK_BYTES: usize = (READERS_MAX as usize + 16) * 64;
-/// More than the shards and pools of a machine ever read at once.
-const READERS_MAX: u32 = 1024;

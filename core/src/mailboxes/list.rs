@@ -6,15 +6,17 @@
 //! that the identity sees) shows when the first name below it comes by.
 //!
 //! Where no name can match that begins like the one at hand, the walk goes on behind all of them.
+//! A name that an admin sees with its domain stands for itself: nothing is below it.
 
 use smallvec::SmallVec;
 
 use super::name::key_of;
-use super::namespace::Prefix;
+use super::namespace::{OTHERS, Prefix};
 use super::pattern::Run;
 use super::reader::ListReader;
 use super::tables::successor;
-use super::visible::{Part, Seen, Visible};
+use super::visible::{Part, Visible};
+use super::walk::Walk;
 use super::{Identity, ListError, Location, Name, Namespace, Pattern, PatternTooLong, Rights};
 
 /// What a client asked for, for one identity.
@@ -25,29 +27,45 @@ pub struct ListQuery {
     patterns: Vec<Pattern>,
     /// What every match begins with.
     prefix: Vec<u8>,
+    /// What the internal names of all matches begin with: a domain, where an admin named one.
+    domain: Option<Vec<u8>>,
 }
 
 /// How far a LIST has come. It holds no transaction: changes in between may show or not.
-#[derive(Clone, Debug, Default)]
-pub struct ListCursor {
+#[derive(Clone, Debug)]
+pub struct ListCursor<M = ListedMailbox> {
     part: usize,
     from: Vec<u8>,
     last: Vec<u8>,
-    pending: Option<Listed>,
+    pending: Option<Listed<M>>,
+    /// Whether `user` has been answered to somebody who sees domains.
+    told_users: bool,
+}
+
+impl<M> Default for ListCursor<M> {
+    fn default() -> Self {
+        Self {
+            part: 0,
+            from: Vec::new(),
+            last: Vec::new(),
+            pending: None,
+            told_users: false,
+        }
+    }
 }
 
 /// A line of LIST's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct Listed<M = ListedMailbox> {
     /// The name as the client sees it, not yet encoded for the wire.
     pub name: Vec<u8>,
     /// \HasChildren or \HasNoChildren: whether the identity sees a mailbox below it.
     pub has_children: bool,
     /// The mailbox; `None` for a level without one: \Noselect.
-    pub mailbox: Option<ListedMailbox>,
+    pub mailbox: Option<M>,
 }
 
-/// The mailbox behind a line.
+/// The mailbox behind a line, as the mailbox list has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedMailbox {
     /// Its internal name.
@@ -86,23 +104,46 @@ impl ListQuery {
             .map(Pattern::literal_prefix)
             .reduce(|a, b| a[..common(&a, &b)].to_vec())
             .unwrap_or_default();
+        let mut domains = patterns
+            .iter()
+            .map(|pattern| namespace.domain_of(pattern, &identity));
+        let first = domains.next().flatten();
+        let domain = first.filter(|first| domains.all(|other| other.as_ref() == Some(first)));
         Ok(Self {
             identity,
             namespace,
             patterns,
             prefix,
+            domain,
         })
+    }
+
+    /// Prepares a LIST of what is below a name, which is given as the client sees it.
+    #[must_use]
+    pub fn below(identity: Identity, namespace: Namespace, external: &[u8]) -> Self {
+        let delimiter = namespace.delimiter();
+        let prefix = [external, &[delimiter]].concat();
+        Self {
+            identity,
+            namespace,
+            patterns: vec![Pattern::beginning(&prefix, delimiter)],
+            prefix,
+            domain: None,
+        }
     }
 
     /// Whether a name is asked for: it as the client sees it, if so. For a mailbox that isn't in
     /// the list yet.
     pub fn matching(&self, name: &Name) -> Option<Vec<u8>> {
         let external = self.namespace.external(name, &self.identity)?;
-        let asked = self
-            .patterns
+        self.matches(&external).then_some(external)
+    }
+
+    /// Whether a name as the client sees it is asked for.
+    pub fn matches(&self, external: &[u8]) -> bool {
+        self.patterns
             .iter()
-            .any(|pattern| pattern.matches(&external));
-        asked.then_some(external)
+            .any(|pattern| pattern.matches(external))
     }
 }
 
@@ -121,29 +162,52 @@ fn interpreted(reference: &[u8], pattern: &[u8], delimiter: u8) -> Vec<u8> {
 }
 
 impl ListReader {
-    /// Gives `sink` the next lines, at least one and about `lines_max` of them unless it is done or
-    /// has looked at enough names for one turn (then there may be none). Call it until
-    /// [`Progress::Done`]; nothing is held in between but the cursor.
+    /// [`ListQuery::chunk`] of the mailbox list.
     pub fn list_chunk(
         &self,
         query: &ListQuery,
         cursor: &mut ListCursor,
         lines_max: usize,
-        mut sink: impl FnMut(Listed),
+        sink: impl FnMut(Listed),
     ) -> Result<Progress, ListError> {
         let reading = self.store.read()?;
         if !self.meta(&reading)?.complete {
             return Err(ListError::Incomplete);
         }
+        let open = |part, from: &[u8], end: Option<&[u8]>| {
+            Visible::new(self, &reading, &query.identity, part, from, end)
+        };
+        query.chunk(cursor, lines_max, open, sink)
+    }
+}
+
+impl ListQuery {
+    /// Gives `sink` the next lines, at least one and about `lines_max` of them unless it is done or
+    /// has looked at enough names for one turn (then there may be none). Call it until
+    /// [`Progress::Done`]; nothing is held in between but the cursor. `open` begins a walk over the
+    /// keys of a part, from the first to before the second.
+    ///
+    /// # Errors
+    /// If a walk can't go on.
+    pub fn chunk<W: Walk>(
+        &self,
+        cursor: &mut ListCursor<W::Mailbox>,
+        lines_max: usize,
+        mut open: impl FnMut(Part, &[u8], Option<&[u8]>) -> Result<W, W::Error>,
+        mut sink: impl FnMut(Listed<W::Mailbox>),
+    ) -> Result<Progress, W::Error> {
         let mut looked_at = 0;
         while let Some(part) = Part::ALL.get(cursor.part) {
-            let Some((from, end)) = query.range(*part) else {
+            let Some((from, end)) = self.range(*part) else {
                 cursor.next_part();
                 continue;
             };
             let from = from.max(std::mem::take(&mut cursor.from));
-            let identity = &query.identity;
-            let mut names = Visible::new(self, &reading, identity, *part, &from, end.as_deref())?;
+            let Some((from, end)) = part.between(&self.identity, &from, end.as_deref()) else {
+                cursor.next_part();
+                continue;
+            };
+            let mut names = open(*part, &from, end.as_deref())?;
             let mut lines = 0;
             let mut dead: Option<Vec<u8>> = None;
             while names.next()? {
@@ -157,12 +221,12 @@ impl ListReader {
                         Some(next) => names.seek(&next)?,
                         None => break,
                     }
-                } else if let Some(seen) = names.record()? {
+                } else if let Some(seen) = names.seen()? {
                     let mut line = |line| {
                         lines += 1;
                         sink(line);
                     };
-                    dead = query.step(cursor, *part, seen, &mut line);
+                    dead = self.step::<W>(cursor, *part, seen, &mut line);
                 }
             }
             cursor.next_part();
@@ -177,10 +241,14 @@ impl ListReader {
 impl ListQuery {
     /// The keys of `part` that may match; `None` if none may.
     fn range(&self, part: Part) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
-        let start = match self
-            .namespace
-            .internal_prefix(part, &self.prefix, &self.identity)
-        {
+        let (namespace, who) = (&self.namespace, &self.identity);
+        let prefix = if namespace.shows_domains_to(who) {
+            let domain = self.domain.as_deref();
+            namespace.internal_prefix_of_admin(part, &self.prefix, domain, who)
+        } else {
+            namespace.internal_prefix(part, &self.prefix, who)
+        };
+        let start = match prefix {
             Prefix::All => return Some((Vec::new(), None)),
             Prefix::Nothing => return None,
             Prefix::Only(start) => key_of(&start),
@@ -191,18 +259,13 @@ impl ListQuery {
 
     /// Takes the next name that the identity sees. Answers the keys among which no other name
     /// can match, by what they begin with.
-    fn step(
+    fn step<W: Walk>(
         &self,
-        cursor: &mut ListCursor,
+        cursor: &mut ListCursor<W::Mailbox>,
         part: Part,
-        seen: Seen<'_>,
-        sink: &mut impl FnMut(Listed),
+        (name, seen): (Name, W::Seen),
+        sink: &mut impl FnMut(Listed<W::Mailbox>),
     ) -> Option<Vec<u8>> {
-        let Seen {
-            name,
-            record,
-            rights,
-        } = seen;
         let view = self.namespace.view(name.as_bytes(), &self.identity)?;
         let mut external = Vec::new();
         if part.is_own() && part != view.part {
@@ -212,48 +275,58 @@ impl ListQuery {
             return None;
         }
         let delimiter = self.namespace.delimiter();
-        if let Some(mut pending) = cursor.pending.take() {
-            pending.has_children = is_level(&external, pending.name.len(), delimiter)
-                && external.starts_with(&pending.name);
-            sink(pending);
-        }
         let found = self.matched(&external, delimiter);
-        let known = common(&cursor.last, &external);
-        for end in found.levels {
-            if end > known || (cursor.last.len() != end && !is_level(&cursor.last, end, delimiter))
-            {
-                let name = external[..end].to_vec();
-                sink(Listed {
-                    name,
-                    has_children: true,
-                    mailbox: None,
-                });
-            }
-        }
         let dead = found
             .dead_after
-            .map(|len| match len.checked_sub(view.prefix.len()) {
-                None | Some(0) => Vec::new(), // The whole part is dead.
-                Some(len) => key_of(&name.as_bytes()[..view.cut + len]),
-            });
-        cursor.last.clone_from(&external);
-        if found.whole {
-            let location = Location {
-                server: record.server.to_owned(),
-                partition: record.partition.to_owned(),
-            };
-            let mailbox = Some(ListedMailbox {
-                name,
-                location,
-                rights,
-            });
-            cursor.pending = Some(Listed {
-                name: external,
-                has_children: false,
-                mailbox,
-            });
+            .and_then(|len| view.shared_key(name.as_bytes(), len));
+        let sees_domains = self.namespace.shows_domains_to(&self.identity);
+        if sees_domains {
+            self.tell_users(cursor, &external, sink);
         }
+        let mailbox = found.whole.then(|| W::mailbox(name, seen));
+        let is_below = |pending: &Listed<W::Mailbox>| {
+            is_level(&external, pending.name.len(), delimiter)
+                && external.starts_with(&pending.name)
+                && !(sees_domains && pending.name.contains(&b'@'))
+        };
+        if sees_domains && view.cut > 0 {
+            mailbox
+                .into_iter()
+                .for_each(|it| sink(Listed::leaf(external.clone(), it)));
+            return dead;
+        }
+        if let Some(mut pending) = cursor.pending.take() {
+            pending.has_children = is_below(&pending);
+            sink(pending);
+        }
+        let known = common(&cursor.last, &external);
+        let local_len = external.len() - view.suffix.len();
+        for end in found.levels.into_iter().filter(|end| *end < local_len) {
+            let is_new = end > known
+                || (cursor.last.len() != end && !is_level(&cursor.last, end, delimiter));
+            if is_new && !(sees_domains && external[..end] == *OTHERS) {
+                sink(Listed::level(&external[..end]));
+            }
+        }
+        cursor.last.clone_from(&external);
+        cursor.pending = mailbox.map(|mailbox| Listed::leaf(external, mailbox));
         dead
+    }
+
+    /// Answers `user` as a level, once: it is above names in all domains.
+    fn tell_users<M>(
+        &self,
+        cursor: &mut ListCursor<M>,
+        external: &[u8],
+        sink: &mut impl FnMut(Listed<M>),
+    ) {
+        let is_below = external.starts_with(OTHERS)
+            && is_level(external, OTHERS.len(), self.namespace.delimiter());
+        let wanted = |pattern: &Pattern| pattern.wants_parents() && pattern.matches(OTHERS);
+        if is_below && !cursor.told_users && self.patterns.iter().any(wanted) {
+            cursor.told_users = true;
+            sink(Listed::level(OTHERS));
+        }
     }
 
     fn matched(&self, external: &[u8], delimiter: u8) -> Matched {
@@ -283,7 +356,26 @@ impl ListQuery {
     }
 }
 
-impl ListCursor {
+impl<M> Listed<M> {
+    fn level(name: &[u8]) -> Self {
+        Self {
+            name: name.to_vec(),
+            has_children: true,
+            mailbox: None,
+        }
+    }
+
+    /// A mailbox, as long as nothing is known to be below it.
+    fn leaf(name: Vec<u8>, mailbox: M) -> Self {
+        Self {
+            name,
+            has_children: false,
+            mailbox: Some(mailbox),
+        }
+    }
+}
+
+impl<M> ListCursor<M> {
     fn next_part(&mut self) {
         self.part += 1;
         self.from.clear();

@@ -10,10 +10,14 @@
 //!   time, at a cost that goes with what it can see.
 //!
 //! Names are kept with '.' between components, as MUPDATE carries them. In the tables '.' is
-//! byte 0, so that a mailbox's children follow it directly.
+//! byte 0, so that a mailbox's children follow it directly, and names with a domain begin with one,
+//! so that they stand apart.
 //! docs/protocols/mailbox-list.md has what differs from Cyrus, and why.
 
 mod acl;
+mod acl_change;
+mod addressed;
+mod domains;
 mod edit;
 mod entry;
 mod error;
@@ -29,10 +33,14 @@ mod standing;
 mod tables;
 mod told;
 mod transaction;
+mod utf7;
 mod visible;
+mod walk;
 mod writer;
 
 pub use acl::{Acl, Identity, Rights};
+pub use acl_change::AclChange;
+pub use addressed::Addressed;
 pub use edit::Edit;
 pub use entry::{Entry, Location, State};
 pub use error::ListError;
@@ -46,6 +54,9 @@ pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternTooLong};
 pub use reader::ListReader;
 pub use standing::{Standing, Upstream};
 pub use told::{About, After, Held, Piece, Told};
+pub use utf7::{utf7_of, utf7_pattern, utf8_of};
+pub use visible::Part;
+pub use walk::Walk;
 pub use writer::{Change, ListWriter, Removed, SyncToken};
 
 #[cfg(test)]

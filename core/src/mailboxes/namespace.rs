@@ -13,9 +13,13 @@
 //! `inbox`, `Other Users`, `Shared Folders`, `Alt Folders`.
 //! With '/' as separator each '.' of the internal form is '/', and '^' is '.'. An admin's view is
 //! the internal form, whatever alt_namespace says; INBOX is the admin's own inbox there too.
+//!
+//! With virtual domains a user sees the names of their own domain, without it, and no other's. An
+//! admin sees `example.org!user.bob.Sent` as `user.bob.Sent@example.org` (`domains` goes on).
 
+use super::name::{key_of, local_at};
 use super::visible::Part;
-use super::{Identity, Name, NameError};
+use super::{Identity, Name, NameError, UserId};
 
 /// How a site shows names to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub struct Namespace {
     pub separator: u8,
     /// Personal mailboxes beside INBOX instead of below it.
     pub alt: bool,
+    /// Where there are virtual domains: the one whose users and mailboxes have none in their names.
+    pub default_domain: Option<&'static str>,
 }
 
 /// The prefixes that NAMESPACE answers, separator at the end; `None` is NIL.
@@ -43,6 +49,25 @@ impl Namespace {
         if self.separator == b'/' { b'/' } else { b'.' }
     }
 
+    /// Who a user's name means at a login; with virtual domains `bob@example.org` is in a domain.
+    pub fn user(&self, given: &[u8]) -> Result<UserId, NameError> {
+        match self.default_domain {
+            None => UserId::parse(given),
+            Some(default) => UserId::in_domains(given, default),
+        }
+    }
+
+    /// The user that an identifier of `who`'s means: one of the same domain, where none is given.
+    pub fn named_user(&self, identifier: &[u8], who: &Identity) -> Option<UserId> {
+        let user = self.user(identifier).ok()?;
+        match who.user.domain() {
+            Some(domain) if !identifier.contains(&b'@') => {
+                self.user(format!("{user}@{domain}").as_bytes()).ok()
+            }
+            _ => Some(user),
+        }
+    }
+
     /// The internal form of a name that a client gave.
     pub fn internal(&self, client: &[u8], who: &Identity) -> Result<Name, NameError> {
         let client = match client.split_last() {
@@ -50,13 +75,17 @@ impl Namespace {
             Some((last, rest)) if *last == self.delimiter() && !rest.is_empty() => rest,
             _ => client,
         };
+        if self.shows_domains_to(who) {
+            return self.internal_of_admin(client, who);
+        }
         let name = self.untranslated(client)?;
+        let domain = who.user.domain().unwrap_or_default().as_bytes();
         let (first, rest) = match memchr::memchr(b'.', &name) {
             Some(at) => (&name[..at], &name[at..]),
             None => (&name[..], &name[..0]),
         };
         let alt = self.is_alt_for(who);
-        let own = |parts: &[&[u8]]| [who.user.inbox().as_bytes(), &parts.concat()].concat();
+        let own = |parts: &[&[u8]]| [who.user.inbox().local(), &parts.concat()].concat();
         let is_inbox = first.eq_ignore_ascii_case(INBOX);
         let internal = match (alt, first) {
             _ if is_inbox && (rest.is_empty() || !alt) => own(&[rest]),
@@ -71,7 +100,7 @@ impl Namespace {
         if internal == OTHERS || (internal.is_empty() && alt) {
             return Err(NameError::Reserved);
         }
-        Name::parse(&internal)
+        Name::parse_in(domain, &internal)
     }
 
     /// The name as `who` sees it; `None` for one that no name of theirs leads to.
@@ -101,11 +130,45 @@ impl Namespace {
         }
     }
 
+    /// The NAMESPACE response (RFC 2342), without its end.
+    #[must_use]
+    pub fn response(&self, who: &Identity) -> String {
+        let prefixes = self.prefixes(who);
+        let delimiter = char::from(self.delimiter());
+        let class = |prefix: &[u8]| {
+            let prefix = String::from_utf8_lossy(prefix);
+            format!("((\"{prefix}\" \"{delimiter}\"))")
+        };
+        let personal = prefixes.personal.as_deref().map(class);
+        format!(
+            "* NAMESPACE {} {} {}",
+            personal.unwrap_or_else(|| "NIL".to_owned()),
+            class(&prefixes.others),
+            class(&prefixes.shared),
+        )
+    }
+
     /// Where an internal name belongs in `who`'s view.
     pub(super) fn view(&self, name: &[u8], who: &Identity) -> Option<View> {
+        if self.shows_domains_to(who) {
+            return self.view_of_admin(name, who);
+        }
+        let domain = who.user.domain_prefix();
+        let local = name.strip_prefix(&domain[..])?;
+        // No name that a client gives has a '!'.
+        if local_at(local) > 0 {
+            return None;
+        }
+        let mut view = self.view_in_domain(local, who)?;
+        view.cut += domain.len();
+        Some(view)
+    }
+
+    /// The same within the identity's domain.
+    fn view_in_domain(&self, name: &[u8], who: &Identity) -> Option<View> {
         let alt = self.is_alt_for(who);
         let inbox = who.user.inbox();
-        let inbox = inbox.as_bytes();
+        let inbox = inbox.local();
         let under = |prefix: &[u8]| name.strip_prefix(prefix).filter(|rest| starts_level(rest));
         let first = |name: &[u8]| {
             name.split(|byte| *byte == b'.')
@@ -116,6 +179,7 @@ impl Namespace {
             part,
             cut,
             prefix: prefix.to_vec(),
+            suffix: Vec::new(),
         };
         if let Some(rest) = under(inbox).filter(|_| !who.admin) {
             let (at, below) = (inbox.len(), rest.get(1..).unwrap_or_default());
@@ -147,6 +211,12 @@ impl Namespace {
 
     /// The internal name below which `who` sees the children of `name`; `None`: it has none.
     pub(super) fn below(&self, name: &Name, who: &Identity) -> Option<Vec<u8>> {
+        if self.shows_domains_to(who) {
+            let view = self.view_of_admin(name.as_bytes(), who);
+            return view
+                .filter(|view| view.suffix.is_empty())
+                .map(|_| name.as_bytes().to_vec());
+        }
         let inbox = who.user.inbox();
         let below_inbox = [inbox.as_bytes(), b".", INBOX].concat();
         if !self.is_alt_for(who) {
@@ -161,12 +231,13 @@ impl Namespace {
     /// What internal names of `part` begin with whose external names begin with `prefix`.
     pub(super) fn internal_prefix(&self, part: Part, prefix: &[u8], who: &Identity) -> Prefix {
         let alt = self.is_alt_for(who);
+        let domain = who.user.domain_prefix();
         let shared_alt = [SHARED_ALT, &[self.delimiter()]].concat();
         let inbox = who.user.inbox();
         let (cut, shown) = match (part, alt) {
             (Part::Inbox | Part::Own | Part::Alternate, true) => return Prefix::All,
             (Part::Inbox | Part::Alternate, false) => return Prefix::Nothing,
-            (Part::Own, false) => (inbox.as_bytes(), INBOX),
+            (Part::Own, false) => (inbox.local(), INBOX),
             (Part::Others, true) => (OTHERS, OTHERS_ALT),
             (Part::Others, false) => (OTHERS, OTHERS),
             (Part::SharedBefore | Part::SharedAfter, true) => (&[][..], &shared_alt[..]),
@@ -174,7 +245,8 @@ impl Namespace {
         };
         if let Some(rest) = prefix.strip_prefix(shown) {
             let rest = rest.iter().map(|byte| self.to_internal(*byte));
-            return Prefix::Only(cut.iter().copied().chain(rest).collect());
+            let start = domain.iter().chain(cut).copied();
+            return Prefix::Only(start.chain(rest).collect());
         }
         if shown.starts_with(prefix) {
             Prefix::All
@@ -187,7 +259,7 @@ impl Namespace {
         self.alt && !who.admin
     }
 
-    fn untranslated(&self, client: &[u8]) -> Result<Vec<u8>, NameError> {
+    pub(super) fn untranslated(&self, client: &[u8]) -> Result<Vec<u8>, NameError> {
         if self.delimiter() == b'.' {
             return Ok(client.to_vec());
         }
@@ -197,7 +269,7 @@ impl Namespace {
         Ok(client.iter().map(|byte| self.to_internal(*byte)).collect())
     }
 
-    fn to_internal(self, byte: u8) -> u8 {
+    pub(super) fn to_internal(self, byte: u8) -> u8 {
         match (self.delimiter(), byte) {
             (b'/', b'/') => b'.',
             (b'/', b'.') => b'^',
@@ -217,13 +289,15 @@ impl Namespace {
 }
 
 /// How internal names of one part of the tree become external: the first `cut` bytes are
-/// replaced by `prefix`, the rest is translated byte by byte.
+/// replaced by `prefix`, the rest is translated byte by byte, and `suffix` follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct View {
     /// The part of LIST's answer that the name is in (`SharedBefore` for either shared one).
     pub(super) part: Part,
     pub(super) cut: usize,
     pub(super) prefix: Vec<u8>,
+    /// `@` and the domain, for admins.
+    pub(super) suffix: Vec<u8>,
 }
 
 impl View {
@@ -236,7 +310,19 @@ impl View {
                 None => return false,
             }
         }
+        into.extend_from_slice(&self.suffix);
         true
+    }
+
+    /// What the keys of all names begin with that are shown with the first `len` bytes of this
+    /// one, and only they; `None`: there is nothing such. Empty: it is the whole part.
+    pub(super) fn shared_key(&self, name: &[u8], len: usize) -> Option<Vec<u8>> {
+        let Some(len @ 1..) = len.checked_sub(self.prefix.len()) else {
+            return Some(Vec::new());
+        };
+        let key = key_of(name.get(..self.cut + len)?);
+        // Names in domains begin with 0, and so does one that begins with a separator.
+        (key.first() != Some(&0) || self.cut > 0).then_some(key)
     }
 }
 
@@ -253,12 +339,12 @@ fn means_something_else(first: &[u8]) -> bool {
     first.eq_ignore_ascii_case(INBOX) || [OTHERS_ALT, SHARED_ALT, ALTERNATE].contains(&first)
 }
 
-fn starts_level(rest: &[u8]) -> bool {
+pub(super) fn starts_level(rest: &[u8]) -> bool {
     rest.first().is_none_or(|byte| *byte == b'.')
 }
 
-const INBOX: &[u8] = b"INBOX";
-const OTHERS: &[u8] = b"user";
+pub(super) const INBOX: &[u8] = b"INBOX";
+pub(super) const OTHERS: &[u8] = b"user";
 const OTHERS_ALT: &[u8] = b"Other Users";
 const SHARED_ALT: &[u8] = b"Shared Folders";
 const ALTERNATE: &[u8] = b"Alt Folders";

@@ -36,6 +36,15 @@ enum Item {
     Any,
 }
 
+impl Item {
+    fn literal(&self) -> Option<u8> {
+        match self {
+            Self::Byte(byte) => Some(*byte),
+            Self::Level | Self::Any => None,
+        }
+    }
+}
+
 type Words = SmallVec<[u64; 2]>;
 
 impl Pattern {
@@ -60,6 +69,12 @@ impl Pattern {
         }
         let parents = pattern.last() != Some(&b'*');
         Ok(Self::compiled(items, separator, parents))
+    }
+
+    /// All names that begin so, whatever the bytes mean in a pattern.
+    pub(super) fn beginning(prefix: &[u8], separator: u8) -> Self {
+        let literal = prefix.iter().map(|byte| Item::Byte(*byte));
+        Self::compiled(literal.chain([Item::Any]).collect(), separator, false)
     }
 
     fn compiled(items: Vec<Item>, separator: u8, parents: bool) -> Self {
@@ -95,11 +110,20 @@ impl Pattern {
 
     /// What every match begins with.
     pub fn literal_prefix(&self) -> Vec<u8> {
-        let literal = |item: &Item| match item {
-            Item::Byte(byte) => Some(*byte),
-            Item::Level | Item::Any => None,
-        };
-        self.items.iter().map_while(literal).collect()
+        self.items.iter().map_while(Item::literal).collect()
+    }
+
+    /// Whether there is no wildcard in it.
+    pub fn is_literal(&self) -> bool {
+        self.items.iter().all(|item| item.literal().is_some())
+    }
+
+    /// What every match ends with.
+    pub fn literal_suffix(&self) -> Vec<u8> {
+        let literal = self.items.iter().rev().map_while(Item::literal);
+        let mut suffix: Vec<u8> = literal.collect();
+        suffix.reverse();
+        suffix
     }
 
     /// Whether levels that match are answered although no mailbox is there: a pattern that ends

@@ -1,6 +1,8 @@
 //! Reading the list: lookups, and what else can be told without walking it.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::entry::Record;
@@ -95,7 +97,9 @@ impl ListReader {
         ] {
             let mut visible = Visible::new(self, &reading, identity, part, &below, end.as_deref())?;
             while visible.next()? {
-                if visible.record()?.is_some() {
+                // Between an admin's `a` and its children may be names of the domain `a.org`.
+                let seen = visible.record()?;
+                if seen.is_some_and(|seen| seen.name.domain() == name.domain()) {
                     return Ok(true);
                 }
             }
@@ -105,6 +109,42 @@ impl ListReader {
         } else {
             Err(ListError::Incomplete)
         }
+    }
+
+    /// Adds the backends that have mailboxes below `name`, whoever may see them, to `found`: two at most,
+    /// which is enough to tell whether they are at one. Looks at some thousand names from `after` on, and gives
+    /// where to go on, if there are more.
+    pub fn servers_below(
+        &self,
+        name: &Name,
+        after: Option<Vec<u8>>,
+        found: &mut BTreeSet<String>,
+    ) -> Result<Option<Vec<u8>>, ListError> {
+        let reading = self.store.read()?;
+        let below = key_of(&[name.as_bytes(), b"."].concat());
+        let end = successor(&below);
+        let from = after.unwrap_or(below);
+        let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let range = (Bound::Included(&from[..]), end);
+        let names = self.store.tables.names.range(&reading, &range);
+        let names = names.map_err(|error| self.store.error(error))?;
+        for (number, entry) in names.enumerate() {
+            let (key, record) = entry.map_err(|error| self.store.error(error))?;
+            if number == LOOKED_AT_MAX {
+                return Ok(Some(key.to_vec()));
+            }
+            let server = Record::decode(record)
+                .ok_or_else(|| damaged("a record"))?
+                .server;
+            // Between `a` and what is below it may be names of the domain `a.org`.
+            if !found.contains(server) && Name::from_key(key).domain() == name.domain() {
+                found.insert(server.to_owned());
+            }
+            if found.len() == 2 {
+                break;
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn get<'r>(
@@ -136,6 +176,9 @@ impl fmt::Debug for ListReader {
         f.debug_struct("ListReader").finish_non_exhaustive()
     }
 }
+
+/// The most names that one call looks at.
+const LOOKED_AT_MAX: usize = 4000;
 
 /// The value of a record of `servers`: number of names, full name.
 pub(super) fn decode_server(value: &[u8]) -> Option<(u64, &str)> {

@@ -1,16 +1,17 @@
 //! The LMDB tables: what a key and a record are.
 //!
 //! * `names`: name (as [`Name::to_key`] writes it) to [`Record`].
-//! * `access`, the reverse ACL: identifier, 0, name, with nothing as its value: an entry says that
-//!   the ACL of an active mailbox grants `l` to the identifier, not that nothing takes it away.
-//!   What a mailbox's own user may see isn't in it: those names stand together in `names`.
+//! * `access`, the reverse ACL: domain and identifier, 0, name, with nothing as its value: an entry
+//!   says that the ACL of an active mailbox grants `l` to the identifier, not that nothing takes it
+//!   away. What a mailbox's own user may see isn't in it: those names stand together in `names`.
+//!   The domain is the name's, since nobody sees another's, whoever `anyone` is there.
 //! * `servers`: how many names are at a backend.
 //! * `changes`, kept where others follow: sequence of a commit, name, with nothing as its value for a
 //!   name that was last changed by that commit, and the time for one that was removed by it (a
 //!   *tombstone*, for a while).
 //! * `meta`: one record, [`Meta`].
 //!
-//! A key ends at 511 bytes and a name may have 490, so an identifier's tag has 20 at most: a longer
+//! A key ends at 511 bytes and a name's may have 491, so an identifier's tag has 19 at most: a longer
 //! one is cut and hashed. Two that get the same tag cost time, never a wrong answer:
 //! whoever reads `access` looks at the ACL itself.
 
@@ -23,7 +24,7 @@ use super::standing::{Standing, Upstream};
 use super::{Name, Rights, UserId};
 
 /// The layout's number: another one means that the file is begun anew.
-pub(super) const SCHEMA: u32 = 2;
+pub(super) const SCHEMA: u32 = 3;
 pub(super) const DATABASES_MAX: u32 = 5;
 
 pub(super) type Table = Database<'static, Bytes, Bytes>;
@@ -190,24 +191,34 @@ pub(super) fn access_keys(name_key: &[u8], record: &Record<'_>) -> Vec<Vec<u8>> 
         return Vec::new();
     }
     let name = Name::from_key(name_key);
+    let domain = name.domain();
+    // A name in a domain is of a user in a domain, whichever the default one is.
+    let user = |identifier: &[u8]| match domain {
+        b"" => UserId::parse(identifier),
+        _ => UserId::in_domains(identifier, ""),
+    };
     let seen_anyway =
-        |identifier: &[u8]| UserId::parse(identifier).is_ok_and(|user| name.is_owned_by(&user));
+        |identifier: &[u8]| user(identifier).is_ok_and(|user| name.is_owned_by(&user));
     let mut keys: Vec<Vec<u8>> = entries(record.acl)
         .filter(|(identifier, rights)| {
             !identifier.starts_with(b"-")
                 && Rights::parse(rights).contains(Rights::LOOKUP)
                 && !seen_anyway(identifier)
         })
-        .map(|(identifier, _)| [&access_prefix(identifier)[..], name_key].concat())
+        .map(|(identifier, _)| [&access_prefix(domain, identifier)[..], name_key].concat())
         .collect();
     keys.sort_unstable();
     keys.dedup();
     keys
 }
 
-/// What the keys of an identifier begin with: its tag and a 0.
-pub(super) fn access_prefix(identifier: &[u8]) -> Vec<u8> {
-    let mut prefix = tag(identifier, ACCESS_TAG_BYTES_MAX);
+/// What the keys of an identifier begin with that names of a domain have: a tag of both, and a 0.
+pub(super) fn access_prefix(domain: &[u8], identifier: &[u8]) -> Vec<u8> {
+    let mut prefix = if domain.is_empty() {
+        tag(identifier, ACCESS_TAG_BYTES_MAX)
+    } else {
+        tag(&[domain, b"!", identifier].concat(), ACCESS_TAG_BYTES_MAX)
+    };
     prefix.push(0);
     prefix
 }
@@ -245,5 +256,5 @@ pub(super) fn hash(text: &[u8]) -> u64 {
 /// `changes` isn't kept.
 pub(super) const NOT_KEPT: u64 = u64::MAX;
 pub(super) const META_KEY: &[u8] = b"meta";
-const ACCESS_TAG_BYTES_MAX: usize = 20;
+const ACCESS_TAG_BYTES_MAX: usize = 19;
 const SERVER_TAG_BYTES_MAX: usize = 255;

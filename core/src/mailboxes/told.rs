@@ -8,6 +8,7 @@
 use std::ops::Bound;
 
 use super::entry::{Record, State};
+use super::name::write_name;
 use super::reader::damaged;
 use super::tables::{NOT_KEPT, change_key, split_change_key};
 use super::{ListError, ListReader, Standing, Upstream};
@@ -163,11 +164,6 @@ impl ListReader {
             next: None,
         })
     }
-}
-
-fn write_name(key: &[u8], into: &mut Vec<u8>) {
-    into.clear();
-    into.extend(key.iter().map(|byte| if *byte == 0 { b'.' } else { *byte }));
 }
 
 fn told<'a>(name: &'a [u8], record: &Record<'a>) -> Told<'a> {

@@ -10,24 +10,26 @@ use heed::RoRange;
 use heed::types::Bytes;
 
 use super::entry::{Record, State};
+use super::name::key_of;
 use super::reader::damaged;
 use super::tables::{Reading, Table, access_prefix, successor};
-use super::{Identity, ListError, ListReader, Name, Rights};
+use super::walk::Walk;
+use super::{Identity, ListError, ListReader, ListedMailbox, Location, Name, Rights};
 
 /// A part of the tree. LIST answers one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub enum Part {
     /// What is INBOX, and what seems to be below it, where alt_namespace sets it apart.
     Inbox,
     /// The identity's own mailboxes (an admin's are among the others).
     Own,
     /// Own mailboxes that alt_namespace has under another name.
     Alternate,
-    /// `user.…`, less one's own.
+    /// `user.…` of the identity's domain, less one's own.
     Others,
     /// What sorts before `user`.
     SharedBefore,
-    /// What sorts after `user`.
+    /// What sorts after `user`. For an admin of the whole site, other domains are before or after it.
     SharedAfter,
 }
 
@@ -46,17 +48,50 @@ impl Part {
         matches!(self, Self::Inbox | Self::Own | Self::Alternate)
     }
 
+    /// Whether a mailbox stands in another part than this one, or is none of the identity's at all, whatever its
+    /// ACL says.
+    #[must_use]
+    pub fn leaves_out(self, name: &Name, identity: &Identity) -> bool {
+        let own_elsewhere = !self.is_own() && !identity.admin && name.is_owned_by(&identity.user);
+        own_elsewhere || (name.is_deleted() && !identity.admin)
+    }
+
+    /// The part's keys between these two; `None`: there are none.
+    pub(super) fn between(
+        self,
+        identity: &Identity,
+        from: &[u8],
+        end: Option<&[u8]>,
+    ) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+        let (part_from, part_end) = self.range(identity);
+        let from = part_from.max(from.to_vec());
+        let end = match (part_end, end) {
+            (Some(a), Some(b)) if a.as_slice() > b => Some(b.to_vec()),
+            (None, Some(b)) => Some(b.to_vec()),
+            (a, _) => a,
+        };
+        let nothing =
+            (identity.admin && self.is_own()) || end.as_ref().is_some_and(|end| *end <= from);
+        (!nothing).then_some((from, end))
+    }
+
     /// The part's keys: from the first (inclusive) to the second.
     fn range(self, identity: &Identity) -> (Vec<u8>, Option<Vec<u8>>) {
+        let domain = key_of(&identity.user.domain_prefix());
+        let behind = |begin: &[u8]| [begin, &[1]].concat();
+        let user = [&domain[..], USER].concat();
         match self {
             Self::Inbox | Self::Own | Self::Alternate => {
                 let inbox = identity.user.inbox().to_key();
-                let end = [&inbox[..], &[1]].concat();
+                let end = behind(&inbox);
                 (inbox, Some(end))
             }
-            Self::Others => (USER.to_vec(), Some([USER, &[1]].concat())),
-            Self::SharedBefore => (Vec::new(), Some(USER.to_vec())),
-            Self::SharedAfter => ([USER, &[1]].concat(), None),
+            Self::Others => {
+                let end = behind(&user);
+                (user, Some(end))
+            }
+            Self::SharedBefore => (domain, Some(user)),
+            Self::SharedAfter => (behind(&user), successor(&domain)),
         }
     }
 }
@@ -97,13 +132,8 @@ impl<'r> Visible<'r> {
         from: &[u8],
         end: Option<&[u8]>,
     ) -> Result<Self, ListError> {
-        let (part_from, part_end) = part.range(identity);
-        let from = from.max(&part_from);
-        let end = match (part_end, end) {
-            (Some(a), Some(b)) if a.as_slice() > b => Some(b.to_vec()),
-            (None, Some(b)) => Some(b.to_vec()),
-            (a, _) => a,
-        };
+        let between = part.between(identity, from, end);
+        let (from, end) = between.clone().unwrap_or_default();
         let mut visible = Self {
             reader,
             reading,
@@ -114,10 +144,8 @@ impl<'r> Visible<'r> {
             current: None,
             record: None,
         };
-        let nothing = (identity.admin && part.is_own())
-            || visible.end.as_deref().is_some_and(|end| end <= from);
-        if !nothing {
-            visible.open_sources(from)?;
+        if between.is_some() {
+            visible.open_sources(&from)?;
         }
         Ok(visible)
     }
@@ -129,8 +157,10 @@ impl<'r> Visible<'r> {
             self.sources.push(source);
             return Ok(());
         }
+        let domain = self.identity.user.domain().unwrap_or_default();
         for identifier in self.identity.identifiers() {
-            let source = self.source(tables.access, access_prefix(&identifier), from)?;
+            let prefix = access_prefix(domain.as_bytes(), &identifier);
+            let source = self.source(tables.access, prefix, from)?;
             self.sources.push(source);
         }
         Ok(())
@@ -208,10 +238,7 @@ impl<'r> Visible<'r> {
         };
         let name = Name::from_key(key);
         let identity = self.identity;
-        let own_elsewhere =
-            !self.part.is_own() && !identity.admin && name.is_owned_by(&identity.user);
-        if record.state != State::Active || own_elsewhere || (name.is_deleted() && !identity.admin)
-        {
+        if record.state != State::Active || self.part.leaves_out(&name, identity) {
             return Ok(None);
         }
         let rights = super::acl::rights_in(record.acl, identity) | identity.implicit_rights(&name);
@@ -220,6 +247,40 @@ impl<'r> Visible<'r> {
             record,
             rights,
         }))
+    }
+}
+
+impl<'r> Walk for Visible<'r> {
+    type Mailbox = ListedMailbox;
+    type Seen = (Record<'r>, Rights);
+    type Error = ListError;
+
+    fn next(&mut self) -> Result<bool, ListError> {
+        Visible::next(self)
+    }
+
+    fn seek(&mut self, key: &[u8]) -> Result<(), ListError> {
+        Visible::seek(self, key)
+    }
+
+    fn key(&self) -> &[u8] {
+        Visible::key(self)
+    }
+
+    fn seen(&self) -> Result<Option<(Name, Self::Seen)>, ListError> {
+        let seen = self.record()?;
+        Ok(seen.map(|seen| (seen.name, (seen.record, seen.rights))))
+    }
+
+    fn mailbox(name: Name, (record, rights): Self::Seen) -> ListedMailbox {
+        ListedMailbox {
+            name,
+            location: Location {
+                server: record.server.to_owned(),
+                partition: record.partition.to_owned(),
+            },
+            rights,
+        }
     }
 }
 

@@ -4,5 +4,6 @@
 //! CR or bare LF (the parsers don't rely on it: any bytes give an answer).
 
 pub mod imap;
+pub mod lmtp;
 pub mod mupdate;
 pub mod sasl;

@@ -126,7 +126,8 @@ impl<T: Send> Receiver<T> {
         self.0.messages.pop()
     }
 
-    fn poll_recv(&self, context: &Context<'_>) -> Poll<Option<T>> {
+    /// As [`Self::recv`], for a future that is written out.
+    pub fn poll_recv(&mut self, context: &Context<'_>) -> Poll<Option<T>> {
         if let Some(message) = self.0.messages.pop() {
             return Poll::Ready(Some(message));
         }
@@ -205,7 +206,7 @@ pub struct OneReceiver<T>(Receiver<T>);
 impl<T: Send> Future for OneReceiver<T> {
     type Output = Result<T, Closed>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.0
             .poll_recv(context)
             .map(|message| message.ok_or(Closed))

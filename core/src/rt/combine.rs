@@ -54,6 +54,30 @@ impl<A: Future, B: Future> Future for Select<A, B> {
     }
 }
 
+/// Waits for all of them; gives what they gave, in their order. Each is polled whenever one has
+/// something to do: it is made for a few.
+pub async fn join_all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> Vec<T> {
+    let mut futures: Vec<_> = futures.into_iter().map(Some).collect();
+    let mut outputs: Vec<Option<T>> = futures.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        for (future, output) in futures.iter_mut().zip(&mut outputs) {
+            if let Some(running) = future
+                && let Poll::Ready(done) = running.as_mut().poll(context)
+            {
+                *output = Some(done);
+                *future = None;
+            }
+        }
+        if futures.iter().all(Option::is_none) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    outputs.into_iter().flatten().collect()
+}
+
 /// Lets every other ready task have its turn first.
 pub async fn yield_now() {
     let mut given_way = false;

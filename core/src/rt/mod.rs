@@ -32,6 +32,7 @@ pub mod channel;
 pub mod check;
 mod clock;
 mod combine;
+mod file;
 mod flow;
 #[cfg(feature = "foreign")]
 pub mod foreign;
@@ -54,6 +55,7 @@ mod stats;
 mod stream;
 mod sys;
 mod tasks;
+mod terminal;
 mod timer;
 mod waker;
 
@@ -66,7 +68,8 @@ pub use self::{
     address::{Address, BadAddress},
     check::StartError,
     clock::{Instant, SystemTime, now, wall_clock},
-    combine::{Either, Select, allowance, select, yield_now},
+    combine::{Either, Select, allowance, join_all, select, yield_now},
+    file::{SendFileError, read_file, send_file},
     listener::Listener,
     pool::{Pool, PoolError},
     relay::{RelayError, Relayed, count_copied, discard_exact, relay_exact},
@@ -76,6 +79,7 @@ pub use self::{
     },
     stats::{Counter, ShardStats},
     stream::Stream,
+    terminal::read_unseen,
     timer::{Elapsed, Sleep, Timeout, sleep, sleep_until, timeout, timeout_at},
 };
 

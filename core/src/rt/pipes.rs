@@ -4,6 +4,7 @@
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
+    sync::Arc,
     time::Duration,
 };
 
@@ -38,7 +39,11 @@ pub(super) struct Pipe {
 
 /// The kernel's pipe, or one of a simulation.
 enum Ends {
-    Os { reading: OwnedFd, writing: OwnedFd },
+    Os {
+        reading: OwnedFd,
+        /// Shared with the thread that fills it from a file.
+        writing: Arc<OwnedFd>,
+    },
     Sim(SimPipe),
 }
 
@@ -51,6 +56,7 @@ impl Pipe {
         }
         let (reading, writing) = sys::pipe()?;
         let capacity = sys::pipe_size(writing.as_fd(), size)?;
+        let writing = Arc::new(writing);
         let ends = Ends::Os { reading, writing };
         Ok(Self { ends, capacity })
     }
@@ -63,6 +69,14 @@ impl Pipe {
             }
             (Ends::Sim(pipe), Socket::Sim(socket)) => pipe.fill(socket, most),
             _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Where a thread may fill it from a file; `None` in a simulation, which has no such pipes.
+    pub(super) fn writing(&self) -> Option<Arc<OwnedFd>> {
+        match &self.ends {
+            Ends::Os { writing, .. } => Some(Arc::clone(writing)),
+            Ends::Sim(_) => None,
         }
     }
 

@@ -20,7 +20,7 @@ use super::{
 };
 
 /// From this size on splicing costs less than copying.
-const SPLICE_MIN: u64 = 64 << 10;
+pub(super) const SPLICE_MIN: u64 = 64 << 10;
 /// How much a relay that splices waits for: half a pipe.
 const LOW_WATER: u32 = 128 << 10;
 /// In what time that has to come; otherwise the source is slow.
@@ -317,18 +317,18 @@ fn ended() -> RelayError {
 
 /// How long a relay waits for progress. The clock is read when a wait begins, not for every call;
 /// readiness that turns out to be none does not start it anew.
-struct Patience {
+pub(super) struct Patience {
     stall: Duration,
     until: Option<Instant>,
 }
 
 impl Patience {
-    fn new(stall: Duration) -> Self {
+    pub(super) fn new(stall: Duration) -> Self {
         Self { stall, until: None }
     }
 
     /// Something has moved.
-    fn renew(&mut self) {
+    pub(super) fn renew(&mut self) {
         self.until = None;
     }
 
@@ -337,7 +337,10 @@ impl Patience {
         *self.until.get_or_insert_with(|| after(self.stall))
     }
 
-    async fn wait(&mut self, ready: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    pub(super) async fn wait(
+        &mut self,
+        ready: impl Future<Output = io::Result<()>>,
+    ) -> io::Result<()> {
         timeout_at(self.begin(), ready).await?
     }
 }

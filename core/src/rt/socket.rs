@@ -139,6 +139,17 @@ impl Socket {
         }
     }
 
+    /// What has come is acknowledged now (TCP_QUICKACK).
+    pub(super) fn acknowledge(&self) {
+        match self {
+            // A hint, which a unix socket doesn't take.
+            Self::Os(socket) => drop(socket.set_tcp_quickack(true)),
+            Self::Sim(_) => {}
+            #[cfg(feature = "foreign")]
+            Self::Foreign(_) => {}
+        }
+    }
+
     pub(super) fn shutdown_write(&self) -> io::Result<()> {
         match self {
             Self::Os(socket) => socket.shutdown(Shutdown::Write),

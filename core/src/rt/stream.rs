@@ -145,6 +145,13 @@ impl Stream {
         self.socket.is_quiet()
     }
 
+    /// Acknowledges what has come without delay. A peer that sends an answer in pieces with Nagle's
+    /// algorithm on (RFC 896) keeps the last piece until the one before is acknowledged, and the
+    /// kernel delays that by 40 ms: for whoever waits for more of an answer.
+    pub fn acknowledge(&self) {
+        self.socket.acknowledge();
+    }
+
     /// Writes what fits now, at least one byte of a buffer that isn't empty.
     ///
     /// # Errors

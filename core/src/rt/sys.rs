@@ -40,6 +40,25 @@ pub(super) fn eventfd_clear(event: BorrowedFd<'_>) {
     unsafe { libc::read(event.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
 }
 
+/// Turns off a terminal's echo and its interrupting keys; gives how it was.
+pub(super) fn terminal_unseen(terminal: BorrowedFd<'_>) -> io::Result<libc::termios> {
+    // SAFETY: termios is integers alone, for which all zeros are values.
+    let mut was: libc::termios = unsafe { mem::zeroed() };
+    // SAFETY: `was` is a termios that outlives the call.
+    check(unsafe { libc::tcgetattr(terminal.as_raw_fd(), &raw mut was) })?;
+    let mut unseen = was;
+    unseen.c_lflag &= !(libc::ECHO | libc::ISIG);
+    // SAFETY: `unseen` is a termios that outlives the call.
+    check(unsafe { libc::tcsetattr(terminal.as_raw_fd(), libc::TCSAFLUSH, &raw const unseen) })?;
+    Ok(was)
+}
+
+/// Sets a terminal as it was.
+pub(super) fn terminal_again(terminal: BorrowedFd<'_>, to: &libc::termios) -> io::Result<()> {
+    // SAFETY: `to` is a termios that outlives the call.
+    check(unsafe { libc::tcsetattr(terminal.as_raw_fd(), libc::TCSADRAIN, to) }).map(drop)
+}
+
 /// How much has to be there before a socket counts as readable (SO_RCVLOWAT).
 pub(super) fn set_low_water(socket: BorrowedFd<'_>, bytes: u32) -> io::Result<()> {
     const LENGTH: libc::socklen_t = 4;
@@ -92,6 +111,29 @@ pub(super) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, bytes: usize) -> 
             from.as_raw_fd(),
             ptr::null_mut(),
             to.as_raw_fd(),
+            ptr::null_mut(),
+            bytes,
+            flags,
+        )
+    };
+    usize::try_from(moved).map_err(|_| io::Error::last_os_error())
+}
+
+/// Moves at most `bytes` of a file, from `offset` on, into an empty pipe. Waits for the disk.
+pub(super) fn splice_file(
+    file: BorrowedFd<'_>,
+    offset: u64,
+    pipe: BorrowedFd<'_>,
+    bytes: usize,
+) -> io::Result<usize> {
+    let mut offset = i64::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let flags = libc::SPLICE_F_NONBLOCK | libc::SPLICE_F_MOVE;
+    // SAFETY: the offset is read and written for the length of the call, as the descriptors are borrowed.
+    let moved = unsafe {
+        libc::splice(
+            file.as_raw_fd(),
+            &raw mut offset,
+            pipe.as_raw_fd(),
             ptr::null_mut(),
             bytes,
             flags,

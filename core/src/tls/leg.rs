@@ -1,132 +1,176 @@
-//! A connection with or without TLS, as the roles read and write it.
+//! A connection as the roles read and write it: with or without TLS ([`Channel`]), compressed or not
+//! ([`Deflated`], RFC 4978).
 //!
-//! Without TLS every method is the one of [`Stream`]. With it, reading gives plaintext: a leg is
-//! readable when there is plaintext, the end or an error to be had, not when a session ticket has
-//! come. What a dropped write left unsent goes out before what is written next. What TLS does while
-//! it waits is boxed, so that a session without TLS is no larger for it.
+//! Without compression every method is the channel's. With it, reading gives text: a leg is readable when
+//! there is text, the end or an error to be had, not when the peer has flushed nothing. A compressed leg
+//! whose write was cut off can't be written to any more. What is needed for compression is boxed, so that a
+//! session without it is no larger for it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
+use std::time::Duration;
 
+use super::channel::{Channel, is_would_block};
 use super::session::Session;
-use crate::rt::{self, Pool, Stream};
+use crate::deflate::{Counts, Deflated, Garbled};
+use crate::rt::{self, Address, Instant, Pool, Stream};
 
-/// Ciphertext read at once.
-const READ_BYTES_MAX: usize = 64 * 1024;
-/// Plaintext encrypted at once: what lies in memory of a long output.
+/// What is read at once of a compressed stream.
+const READ_BYTES_MAX: usize = 16 * 1024;
+/// What is compressed at once: for about a millisecond the shard does nothing else.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
+/// The compressor of a leg that has written nothing for so long goes: it is a quarter of a megabyte.
+const REST_AFTER: Duration = Duration::from_secs(2);
 
-/// A connection, plain until a handshake has been done on it.
+/// A connection, plain until a handshake has been done on it, or compression has begun.
 pub struct Leg {
-    stream: Stream,
-    tls: Option<Box<RefCell<Session>>>,
+    channel: Channel,
+    compressed: Option<Box<Compressed>>,
+}
+
+struct Compressed {
+    deflated: RefCell<Deflated>,
+    /// When the compressor was needed last; none: there is none.
+    written: Cell<Option<Instant>>,
 }
 
 impl Leg {
     /// A connection without TLS (yet).
     #[must_use]
     pub fn plain(stream: Stream) -> Self {
-        Self { stream, tls: None }
+        Self {
+            channel: Channel::plain(stream),
+            compressed: None,
+        }
     }
 
     /// The connection, where bytes may pass it as they are.
     pub(super) fn bare(&self) -> Option<&Stream> {
-        self.tls.is_none().then_some(&self.stream)
+        match self.compressed {
+            None => self.channel.bare(),
+            Some(_) => None,
+        }
+    }
+
+    /// What lies below compression.
+    pub(super) fn channel(&self) -> &Channel {
+        &self.channel
     }
 
     /// Whether it is encrypted.
     #[must_use]
     pub fn is_tls(&self) -> bool {
-        self.tls.is_some()
+        self.channel.is_tls()
     }
 
     /// The protocol's version for the log: "TLSv1.3"; "-" without TLS.
     #[must_use]
     pub fn version(&self) -> &'static str {
-        self.tls
-            .as_ref()
-            .map_or("-", |session| session.borrow().version())
+        self.channel.version()
     }
 
     /// Whether a handshake has begun that isn't over: nothing can be said meanwhile.
     #[must_use]
     pub fn is_handshaking(&self) -> bool {
-        self.tls
-            .as_ref()
-            .is_some_and(|session| session.borrow().is_handshaking())
+        self.channel.is_handshaking()
     }
 
-    /// Does the handshake; the caller gives it a deadline. Where it fails or is dropped, the leg
-    /// is of no more use: it doesn't go back to plaintext. With a `pool` the cryptography is done
-    /// there, so that a storm of handshakes doesn't keep the shard from its sessions.
+    /// Our own end's address.
+    ///
+    /// # Errors
+    /// What the system call says.
+    pub fn local_address(&self) -> io::Result<Address> {
+        self.channel.local_address()
+    }
+
+    /// Does the handshake; see [`Channel::handshake`]. It comes before compression.
     pub(super) async fn handshake(
         &mut self,
         session: Session,
         pool: Option<&Pool>,
     ) -> io::Result<()> {
-        self.tls = Some(Box::new(RefCell::new(session)));
-        let Some(session) = self.tls.as_deref() else {
-            return Ok(());
-        };
-        loop {
-            let advanced = match pool {
-                None => session.borrow_mut().advance(),
-                // There is nothing to work on before a record is whole.
-                Some(_) if !session.borrow().has_record() => Ok(()),
-                Some(pool) => advance_on(pool, session).await?,
-            };
-            let sent = self.flush(session).await; // A handshake that failed ends with an alert.
-            advanced.map_err(broken)?;
-            sent?;
-            if !session.borrow().is_handshaking() {
-                return Ok(());
-            }
-            self.read_some(session).await?;
-        }
+        self.channel.handshake(session, pool).await
     }
 
-    /// Reads records, once some are there.
-    async fn read_some(&self, session: &RefCell<Session>) -> io::Result<()> {
-        loop {
-            rt::allowance().await;
-            let read = {
-                let incoming = &mut session.borrow_mut().incoming;
-                self.stream.try_read_into(incoming, READ_BYTES_MAX)
-            };
-            match read {
-                Ok(0) => return Err(truncated()),
-                Ok(_) => return Ok(()),
-                Err(error) if is_would_block(&error) => self.stream.readable().await?,
-                Err(error) => return Err(error),
-            }
+    /// From here on both directions are compressed.
+    pub fn compress(&mut self) {
+        self.compressed = Some(Box::new(Compressed {
+            deflated: RefCell::default(),
+            written: Cell::new(None),
+        }));
+    }
+
+    /// Whether it is compressed.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        self.compressed.is_some()
+    }
+
+    /// From here on neither direction is compressed; gives what has come behind the peer's last flush
+    /// point (RFC 8437 section 4.1). What text was here is lost.
+    pub fn stop_compressing(&mut self) -> Vec<u8> {
+        let ended = self.compressed.take();
+        ended.map_or_else(Vec::new, |ended| ended.deflated.into_inner().incoming)
+    }
+
+    /// Bytes before and after compression; `None` without it.
+    #[must_use]
+    pub fn compression(&self) -> Option<Counts> {
+        let compressed = self.compressed.as_ref()?;
+        Some(compressed.deflated.borrow().counts())
+    }
+
+    /// Whether what came can't be decompressed: the peer can still be told so.
+    #[must_use]
+    pub fn is_garbled(&self) -> bool {
+        self.compressed
+            .as_ref()
+            .is_some_and(|compressed| compressed.deflated.borrow().is_garbled())
+    }
+
+    /// When [`Self::rest`] is due, if nothing is written until then.
+    #[must_use]
+    pub fn rests_at(&self) -> Option<Instant> {
+        let written = self.compressed.as_ref()?.written.get()?;
+        Some(written + REST_AFTER)
+    }
+
+    /// Gives back what only a leg at work needs, if it has been at rest for long enough.
+    pub fn rest(&self) {
+        if let Some(compressed) = &self.compressed
+            && self.rests_at().is_some_and(|at| at <= rt::now())
+        {
+            compressed.deflated.borrow_mut().rest();
+            compressed.written.set(None);
         }
     }
 
     /// As [`Stream::read_into`]. Zero: the peer has closed, with TLS by a close_notify.
     ///
     /// # Errors
-    /// What the system calls or rustls say; `UnexpectedEof` where the peer was cut off.
+    /// What the system calls or rustls say; `UnexpectedEof` where the peer was cut off; `InvalidData`
+    /// where what came can't be decompressed.
     pub async fn read_into(&self, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
-        let Some(session) = &self.tls else {
-            return self.stream.read_into(buffer, max).await;
+        let Some(compressed) = &self.compressed else {
+            return self.channel.read_into(buffer, max).await;
         };
-        Box::pin(self.decrypt_into(session, buffer, max)).await
+        Box::pin(self.inflate_into(compressed, buffer, max)).await
     }
 
-    async fn decrypt_into(
+    async fn inflate_into(
         &self,
-        session: &RefCell<Session>,
+        compressed: &Compressed,
         buffer: &mut Vec<u8>,
         max: usize,
     ) -> io::Result<usize> {
         loop {
             rt::allowance().await;
-            match self.pump(session) {
-                Err(error) if is_would_block(&error) => self.stream.readable().await?,
+            match self.pump(compressed) {
+                Err(error) if is_would_block(&error) => self.channel.readable().await?,
                 other => {
                     other?;
-                    let take = |plain: &[u8]| buffer.extend_from_slice(plain);
-                    return Ok(session.borrow_mut().read(max, take));
+                    let take = |text: &[u8]| buffer.extend_from_slice(text);
+                    return Ok(compressed.deflated.borrow_mut().read(max, take));
                 }
             }
         }
@@ -137,13 +181,30 @@ impl Leg {
     /// # Errors
     /// As [`Self::read_into`], and `WouldBlock` if nothing is there.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(session) = &self.tls else {
-            return self.stream.try_read(buffer);
+        let Some(compressed) = &self.compressed else {
+            return self.channel.try_read(buffer);
         };
-        self.pump(session)?;
+        self.pump(compressed)?;
         let room = buffer.len();
-        let take = |plain: &[u8]| buffer[..plain.len()].copy_from_slice(plain);
-        Ok(session.borrow_mut().read(room, take))
+        let take = |text: &[u8]| buffer[..text.len()].copy_from_slice(text);
+        Ok(compressed.deflated.borrow_mut().read(room, take))
+    }
+
+    /// Reads until there is text or the end of it; `WouldBlock`: neither yet.
+    fn pump(&self, compressed: &Compressed) -> io::Result<()> {
+        let mut deflated = compressed.deflated.borrow_mut();
+        loop {
+            deflated.advance().map_err(garbled)?;
+            if deflated.has_text() {
+                return Ok(());
+            }
+            let read = self
+                .channel
+                .try_read_into(&mut deflated.incoming, READ_BYTES_MAX)?;
+            if read == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// Waits until reading gives bytes, the end or an error.
@@ -151,54 +212,65 @@ impl Leg {
     /// # Errors
     /// If the ring does not take the poll.
     pub async fn readable(&self) -> io::Result<()> {
-        let Some(session) = &self.tls else {
-            return self.stream.readable().await;
+        let Some(compressed) = &self.compressed else {
+            return self.channel.readable().await;
         };
-        Box::pin(self.news(session)).await
+        Box::pin(self.news(compressed)).await
     }
 
-    /// As [`Stream::hung_up`].
-    pub async fn hung_up(&self) {
-        self.stream.hung_up().await;
-    }
-
-    async fn news(&self, session: &RefCell<Session>) -> io::Result<()> {
+    async fn news(&self, compressed: &Compressed) -> io::Result<()> {
         loop {
-            match self.pump(session) {
-                Err(error) if is_would_block(&error) => self.stream.readable().await?,
-                // An error shows itself again when the leg is read.
+            // Much may come of few bytes: others have their turn between.
+            rt::allowance().await;
+            match self.pump(compressed) {
+                Err(error) if is_would_block(&error) => self.channel.readable().await?,
+                // The end or an error shows itself again when the leg is read.
                 _ => return Ok(()),
             }
         }
     }
 
+    /// As [`Stream::hung_up`].
+    pub async fn hung_up(&self) {
+        self.channel.hung_up().await;
+    }
+
     /// As [`Stream::is_quiet`].
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        match &self.tls {
-            None => self.stream.is_quiet(),
-            Some(session) => self
-                .pump(session)
+        match &self.compressed {
+            None => self.channel.is_quiet(),
+            Some(compressed) => self
+                .pump(compressed)
                 .is_err_and(|error| is_would_block(&error)),
         }
     }
 
-    /// As [`Stream::write_all`].
+    /// As [`Stream::acknowledge`].
+    pub fn acknowledge(&self) {
+        self.channel.acknowledge();
+    }
+
+    /// As [`Stream::write_all`]. With compression the peer can read all of it when it has come.
     ///
     /// # Errors
     /// What the system calls or rustls say; how much was written is not known then.
     pub async fn write_all(&self, buffer: &[u8]) -> io::Result<()> {
-        let Some(session) = &self.tls else {
-            return self.stream.write_all(buffer).await;
+        let Some(compressed) = &self.compressed else {
+            return self.channel.write_all(buffer).await;
         };
-        Box::pin(self.encrypt_all(session, buffer)).await
+        Box::pin(self.deflate_all(compressed, buffer)).await
     }
 
-    async fn encrypt_all(&self, session: &RefCell<Session>, buffer: &[u8]) -> io::Result<()> {
+    async fn deflate_all(&self, compressed: &Compressed, buffer: &[u8]) -> io::Result<()> {
         for chunk in buffer.chunks(WRITE_BYTES_MAX) {
-            let encrypted = session.borrow_mut().write(chunk);
-            encrypted.map_err(broken)?;
-            self.flush(session).await?;
+            if chunk.len() == WRITE_BYTES_MAX {
+                rt::yield_now().await;
+            }
+            let written = compressed.deflated.borrow_mut().write(chunk);
+            compressed.written.set(Some(rt::now()));
+            self.channel.write_all(&written.map_err(garbled)?).await?;
+            compressed.deflated.borrow_mut().sent();
         }
         Ok(())
     }
@@ -206,12 +278,7 @@ impl Leg {
     /// Says good-bye where TLS has a word for it (close_notify), as far as it can be said without
     /// waiting. For a clean end: the peer then knows that nothing was cut off.
     pub fn close(&self) {
-        if let Some(session) = &self.tls {
-            let mut session = session.borrow_mut();
-            if session.close().is_ok() {
-                self.send_some(&mut session);
-            }
-        }
+        self.channel.close();
     }
 
     /// As [`Stream::shutdown_write`]: with TLS, [`Self::close`] comes before it.
@@ -219,91 +286,10 @@ impl Leg {
     /// # Errors
     /// What the system call says.
     pub fn shutdown_write(&self) -> io::Result<()> {
-        self.stream.shutdown_write()
-    }
-
-    /// Reads until there is plaintext, the end or an error; `WouldBlock`: none of them yet.
-    fn pump(&self, session: &RefCell<Session>) -> io::Result<()> {
-        let mut session = session.borrow_mut();
-        while !session.has_news() {
-            // What failed before fails again.
-            session.advance().map_err(broken)?;
-            match self
-                .stream
-                .try_read_into(&mut session.incoming, READ_BYTES_MAX)?
-            {
-                0 => return Err(truncated()),
-                _ => {
-                    let advanced = session.advance();
-                    // An alert, or the answer to a new key: it may wait for the next write.
-                    self.send_some(&mut session);
-                    advanced.map_err(broken)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends what fits now.
-    fn send_some(&self, session: &mut Session) {
-        if let Ok(count) = self.stream.try_write(&session.outgoing) {
-            session.outgoing.drain(..count);
-        }
-        if session.outgoing.is_empty() {
-            session.outgoing = Vec::new();
-        }
-    }
-
-    async fn flush(&self, session: &RefCell<Session>) -> io::Result<()> {
-        loop {
-            rt::allowance().await;
-            {
-                let outgoing = &mut session.borrow_mut().outgoing;
-                if outgoing.is_empty() {
-                    *outgoing = Vec::new();
-                    return Ok(());
-                }
-                match self.stream.try_write(outgoing) {
-                    Ok(count) => {
-                        outgoing.drain(..count);
-                        continue;
-                    }
-                    Err(error) if is_would_block(&error) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            self.stream.writable().await?;
-        }
+        self.channel.shutdown_write()
     }
 }
 
-/// Advances on a thread of the pool. Meanwhile, and where that fails, the leg has a session that
-/// can do nothing.
-async fn advance_on(
-    pool: &Pool,
-    session: &RefCell<Session>,
-) -> io::Result<Result<(), rustls::Error>> {
-    let mut lent = session.replace(Session::away());
-    let worked = pool.run(move || {
-        let advanced = lent.advance();
-        (lent, advanced)
-    });
-    let (back, advanced) = worked.await.map_err(io::Error::other)?;
-    session.replace(back);
-    Ok(advanced)
-}
-
-fn is_would_block(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock
-}
-
-fn broken(error: rustls::Error) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("TLS: {error}"))
-}
-
-fn truncated() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::UnexpectedEof,
-        "closed without TLS' close_notify",
-    )
+fn garbled(why: Garbled) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("deflate: {why}"))
 }

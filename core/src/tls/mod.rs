@@ -1,16 +1,17 @@
 //! TLS on connections of `rt`: what rustls does, and what is left to do around it.
 //!
-//! A [`Leg`] is a connection with or without TLS; the roles read, write and relay legs and don't
-//! care which. Without TLS every call goes straight to `rt`. [`Certificates`] reads the files of
+//! A [`Leg`] is a connection with or without TLS, compressed or not; the roles read, write and relay legs
+//! and don't care which. Without TLS every call goes straight to `rt`. [`Certificates`] reads the files of
 //! `[tls]` and hands out [`Acceptor`]s, one a shard, which do a server's handshake;
 //! [`Connector`] does a client's. Where the bytes go: `session` is the pure part (records in,
-//! plaintext and records out), `leg` moves them, `relay` passes literals on.
+//! plaintext and records out), `channel` moves them, `leg` compresses above it, `relay` passes literals on.
 //!
 //! Invariants: a leg that has begun a handshake never falls back to plaintext; no record is sent
 //! twice or out of order, whichever future is dropped; a leg that waits holds what rustls keeps
 //! of a session and no buffer; keys are in no error and in no log line.
 
 mod certificates;
+mod channel;
 mod connector;
 mod leg;
 mod pem;
@@ -30,7 +31,7 @@ pub use self::certificates::{Acceptor, Certificates};
 pub use self::connector::Connector;
 pub use self::leg::Leg;
 pub use self::pem::TlsError;
-pub use self::relay::{discard_exact, relay_exact};
+pub use self::relay::{discard_exact, discard_rest, relay_exact, send_file};
 use crate::rt;
 
 /// The cryptography, chosen once: ring's.

@@ -1,13 +1,17 @@
-//! Literals from leg to leg: as `rt` does it where both are plain; copied where one has TLS.
+//! Literals from leg to leg: as `rt` does it where both are bare; copied where one has TLS or is compressed.
 
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Leg;
-use crate::rt::{self, RelayError, Relayed};
+use crate::rt::{self, Pool, RelayError, Relayed, SendFileError};
 
 /// What is copied at once.
 const COPY_BYTES_MAX: usize = 64 * 1024;
+/// The same of a file, which a thread reads.
+const FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// As [`rt::relay_exact`]. A copying relay that waits for its source holds no buffer.
 ///
@@ -23,6 +27,35 @@ pub async fn relay_exact(
         return rt::relay_exact(from, to, bytes, stall).await;
     }
     Box::pin(copy(from, to, bytes, stall)).await
+}
+
+/// As [`rt::send_file`].
+///
+/// # Errors
+/// What failed.
+pub async fn send_file(
+    source: (&Arc<File>, &Pool),
+    offset: u64,
+    bytes: u64,
+    to: &Leg,
+    stall: Duration,
+) -> Result<Relayed, SendFileError> {
+    if let Some(to) = to.bare() {
+        return rt::send_file(source, offset, bytes, to, stall).await;
+    }
+    let mut sent = 0;
+    while sent < bytes {
+        let most = (bytes - sent).min(FILE_BYTES_MAX);
+        let piece = rt::read_file(source, offset + sent, most).await?;
+        let written = within(stall, to.write_all(&piece)).await;
+        written.map_err(SendFileError::To)?;
+        rt::count_copied(piece.len());
+        sent += most;
+    }
+    Ok(Relayed {
+        copied: bytes,
+        spliced: 0,
+    })
 }
 
 async fn copy(from: &Leg, to: &Leg, bytes: u64, stall: Duration) -> Result<Relayed, RelayError> {
@@ -57,6 +90,19 @@ async fn discard(from: &Leg, mut left: u64, stall: Duration) -> io::Result<()> {
         left -= read(from, left, stall).await?.len() as u64;
     }
     Ok(())
+}
+
+/// Reads to the end, whatever it says, compressed or not; gives up where the peer is silent for `stall`.
+pub async fn discard_rest(from: &Leg, stall: Duration) {
+    if let Some(stream) = from.bare() {
+        let _ = rt::discard_exact(stream, u64::MAX, stall).await;
+        return;
+    }
+    let mut chunk = Vec::new();
+    let channel = from.channel();
+    while let Ok(1..) = within(stall, channel.read_into(&mut chunk, COPY_BYTES_MAX)).await {
+        chunk.clear();
+    }
 }
 
 async fn read(from: &Leg, left: u64, stall: Duration) -> io::Result<Vec<u8>> {

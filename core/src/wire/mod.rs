@@ -6,6 +6,7 @@
 //! [`crate::proto`]'s business.
 
 pub mod imap;
+pub mod lmtp;
 pub mod mupdate;
 #[cfg(any(test, fuzzing))]
 pub mod replay;

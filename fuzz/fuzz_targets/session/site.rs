@@ -1,10 +1,12 @@
 //! The frontend as it is put together for a run, and what is made once for all runs: the mailbox list.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use ravenry_core::admission::Admission;
 use ravenry_core::auth::Users;
+use ravenry_core::client::{Desk, DeskParts};
 use ravenry_core::config::{self, Endpoint, Limits};
 use ravenry_core::current;
 use ravenry_core::mailboxes::{Acl, Change, ListFile, ListReader, Location, Name, Namespace};
@@ -67,37 +69,31 @@ impl Site {
         let hosts = BACKENDS.iter().enumerate();
         let hosts = hosts.map(|(n, address)| (format!("backend{n}.test"), address.parse().unwrap()));
         let upstream = config::Upstream {
-            authname: "proxy".into(),
-            password: Secret::new(b"proxypw".to_vec()),
-            tls: config::TlsClient::default(),
-            imap_port: 143,
             hosts: hosts.collect::<BTreeMap<_, _>>(),
             pipes: 2,
+            ..config::Upstream::new("proxy".into(), Secret::new(b"proxypw".to_vec()))
         };
-        let parts = Parts {
+        let desk = DeskParts {
             servername: "frontend.test".into(),
             admins: Vec::new(),
             namespace: Namespace {
                 separator: b'.',
                 alt: false,
+                default_domain: None,
             },
             groups: current::Writer::new(std::sync::Arc::default()).reader(),
             acceptor: None,
             allow_plaintext: true,
-            upstream: upstream.clone(),
-            connector: None,
             limits: Limits::default(),
             admission: Admission::new(&Limits::default()).unwrap(),
+            authenticator: self.users.authenticator(Pool::new("hash", 1, 16).unwrap()),
+        };
+        let parts = Parts {
+            proxy: config::Proxy::new(vec![FRONTEND.parse().unwrap()], upstream),
+            connector: None,
             list: self.list.clone(),
             barrier: self.barrier.clone(),
-            authenticator: self.users.authenticator(Pool::new("hash", 1, 16).unwrap()),
             resolver: Pool::new("resolve", 1, 16).unwrap(),
-        };
-        let proxy = config::Proxy {
-            imap: vec![FRONTEND.parse().unwrap()],
-            imaps: Vec::new(),
-            admin_actions: config::AdminActions::Refer,
-            upstream,
         };
         let registry = Registry::new(1);
         let metrics = registry.clone();
@@ -106,8 +102,9 @@ impl Site {
             ..ShardConfig::default()
         };
         let shard = rt::start_shard(config, move || async move {
-            let listeners = Listeners::bind(&proxy).unwrap();
-            ravenry_proxy::serve(parts, 0, metrics.recorder(0).unwrap(), listeners);
+            let listeners = Listeners::bind(&parts.proxy).unwrap();
+            let desk = Desk::new(desk, 0, metrics.recorder(0).unwrap());
+            ravenry_proxy::serve(Rc::new(desk), parts, listeners);
         });
         Frontend {
             shard: shard.unwrap(),

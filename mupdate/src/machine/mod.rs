@@ -144,6 +144,9 @@ pub(crate) struct Machine<R> {
     /// The number of the NOOP in flight.
     noop: Option<u64>,
     noops: u64,
+    noop_sent: Instant,
+    /// The list has what the master had then.
+    confirmed: Option<Instant>,
     noop_next: Instant,
     /// The list's sequence as of the last commit.
     sequence: u64,
@@ -176,6 +179,8 @@ impl<R> Machine<R> {
             heard: now,
             noop: None,
             noops: 0,
+            noop_sent: now,
+            confirmed: None,
             noop_next: now,
             sequence,
             known: Place::default(),
@@ -282,6 +287,9 @@ impl<R> Machine<R> {
     fn barriers_done(&mut self, answer: Answer, now: Instant) {
         self.due = Due::Nothing;
         self.noop = None;
+        if matches!(answer, Answer::UpToDate(_)) {
+            self.confirmed = Some(self.noop_sent);
+        }
         self.noop_next = now + self.settings.noop_every;
         self.answers
             .extend(self.barriers.answered().map(|reply| (reply, answer)));
@@ -354,6 +362,7 @@ impl<R> Machine<R> {
         if self.phase == Phase::Streaming && self.noop.is_none() && due {
             self.noops += 1;
             self.noop = Some(self.noops);
+            self.noop_sent = now;
             self.heard = now;
             Command::Noop.encode(noop_tag(self.noops), &mut self.output);
             let riders = self.barriers.sent();
@@ -391,6 +400,11 @@ impl<R> Machine<R> {
     /// Bytes to send; the driver empties it.
     pub(crate) fn output(&mut self) -> &mut Vec<u8> {
         &mut self.output
+    }
+
+    /// As of when the list is up to date, where that has become known since this was last called.
+    pub(crate) fn take_confirmed(&mut self) -> Option<Instant> {
+        self.confirmed.take()
     }
 
     /// Answers to deliver.

@@ -35,8 +35,11 @@ const PATIENCE_MAX: Duration = Duration::from_millis(1);
 enum Work {
     Order(Order, OneSender<Answer>),
     /// Whatever else wants the list to itself, between two commits.
-    Task(Box<dyn FnOnce(&mut Store) + Send>),
+    Task(Box<dyn FnOnce(&mut Store) -> Answered + Send>),
 }
+
+/// Tells who asked: to be called when what a task changed has been published.
+type Answered = Box<dyn FnOnce() + Send>;
 
 /// Where commands go. Clones lead to one store.
 #[derive(Clone)]
@@ -65,7 +68,10 @@ impl Master {
         task: impl FnOnce(&mut Store) -> T + Send + 'static,
     ) -> Option<T> {
         let (answer, outcome) = channel::oneshot();
-        let task = move |store: &mut Store| drop(answer.send(task(store)));
+        let task = move |store: &mut Store| {
+            let done = task(store);
+            Box::new(move || drop(answer.send(done))) as Answered
+        };
         self.work.try_send(Work::Task(Box::new(task))).ok()?;
         outcome.await.ok()
     }
@@ -151,13 +157,14 @@ impl Committer {
                     replies.push(reply);
                 }
                 Some(Work::Task(task)) if orders.is_empty() => {
-                    return self
-                        .on_disk(move |store| {
-                            task(store);
-                            store.writer().take_made()
-                        })
-                        .await
-                        .map(|made| self.journal.publish(made));
+                    let done = self.on_disk(move |store| {
+                        let answered = task(store);
+                        (store.writer().take_made(), answered)
+                    });
+                    let (made, answered) = done.await?;
+                    self.journal.publish(made);
+                    answered();
+                    return Some(());
                 }
                 Some(task) => {
                     self.waiting.push_front(task);

@@ -66,6 +66,7 @@ impl Local {
     pub(crate) async fn run(mut self, journal: Rc<Journal>) {
         let mut news = journal.watch();
         self.published.set_state(FollowerState::Streaming);
+        self.published.confirmed.set_always();
         self.publish();
         loop {
             let woken = rt::select(self.requests.recv(), news.recv());

@@ -4,7 +4,8 @@
 use ravenry_core::mailboxes::{Acl, Name, Rights, State};
 use ravenry_core::proto::imap::{Command, Verb, encode};
 
-use super::mailbox::{change, request};
+use super::is_ok;
+use super::mailbox::request;
 use super::session::Session;
 use crate::failure::Failure;
 
@@ -58,11 +59,13 @@ pub(crate) async fn listrights(
     let identifier = args.astring()?.into_owned();
     args.end()?;
     administered(session, &name).await?;
+    let namespace = &session.fe.desk.parts.namespace;
+    let user = namespace.named_user(&identifier, session.logged_in()?);
     let mut line = b"* LISTRIGHTS ".to_vec();
     encode::astring(&mut line, &given)?;
     line.push(b' ');
     encode::astring(&mut line, &identifier)?;
-    let (always, each) = Rights::listed_for(&name, &identifier);
+    let (always, each) = Rights::listed_for(&name, user.as_ref());
     line.push(b' ');
     encode::astring(&mut line, always.to_string().as_bytes())?;
     for right in each {
@@ -87,15 +90,26 @@ pub(crate) async fn change_acl(
     }
     args.end()?;
     let name = session.internal(&strings[0])?;
+    // Cyrus changes its own list before it asks the master: where that is away, nothing is begun.
+    session.barrier().await?;
     let server = session.server_of(&name).await?;
+    session.refer(&server, &name)?;
     let index = session.upstream(&server, &name).await?;
     let strings: Vec<&[u8]> = strings.iter().map(|string| &**string).collect();
     let request = request(&session.upstreams[index], command, &strings, b"")?;
-    change(session, (index, &request), command.tag, None, None).await
+    let reply = session
+        .forward_named(index, &request, command.tag, &name)
+        .await?;
+    if is_ok(&reply) {
+        session.settle(None, None).await?;
+    }
+    session.client.push(&reply);
+    Ok(())
 }
 
 /// A mailbox's ACL, and what the user may do there.
 async fn rights(session: &mut Session, name: &Name) -> Result<(Acl, Rights), Failure> {
+    session.refresh().await?;
     session.server_of(name).await?;
     let entry = session
         .entry(name)?

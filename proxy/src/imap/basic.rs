@@ -1,11 +1,11 @@
 //! The commands of any state: CAPABILITY, NOOP, ID (RFC 3501 section 6.1, RFC 2971).
 
-use ravenry_core::proto::imap::Command;
+use ravenry_core::log::printable;
+use ravenry_core::proto::imap::{Command, Cursor};
 
-use super::selected;
 use super::session::Session;
+use super::{compress, selected};
 use crate::failure::Failure;
-use crate::upstream::printable;
 
 /// CAPABILITY: what this frontend does, and the backends can too.
 pub(crate) async fn capability(
@@ -25,16 +25,22 @@ pub(crate) async fn capabilities(session: &Session) -> String {
     if session.user.is_none() {
         return session.before_login();
     }
-    let within = fe.parts.limits.upstream_login;
+    let within = fe.desk.parts.limits.upstream_login;
     fe.capabilities.wait_for_probes(&fe.servers(), within).await;
-    fe.capabilities.after_login()
+    let compressed = session.client.stream.is_compressed();
+    fe.capabilities
+        .after_login(compressed.then_some(compress::CAPABILITY))
 }
 
 /// NOOP: the selected mailbox's backend has the news; without one there is nothing to tell.
 pub(crate) async fn noop(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
     command.no_args()?;
     if session.selected.is_some() {
-        return selected::pass(session, command).await;
+        match selected::pass(session, command).await {
+            // It asked for nothing that could be lost.
+            Err(Failure::Backend(lost)) => Box::pin(session.recover(lost)).await?,
+            done => return done,
+        }
     }
     session.client.push_tagged(command.tag, "OK Completed");
     Ok(())
@@ -45,7 +51,7 @@ pub(crate) fn id(session: &mut Session, command: &Command<'_>) -> Result<(), Fai
     let mut args = command.args;
     args.sp()?;
     if args.peek() == Some(b'(') {
-        args.paren()?;
+        pairs(Cursor::new(args.paren()?))?;
     } else {
         args.nstring()?;
     }
@@ -56,5 +62,26 @@ pub(crate) fn id(session: &mut Session, command: &Command<'_>) -> Result<(), Fai
         "* ID (\"name\" \"Ravenry\" \"version\" \"{version}\")"
     ));
     session.client.push_tagged(command.tag, "OK Completed");
+    Ok(())
+}
+
+/// The pairs of ID, within their limits (RFC 2971 section 3.3).
+fn pairs(mut list: Cursor<'_>) -> Result<(), Failure> {
+    list.accept(b'(');
+    let mut count = 0;
+    while !list.accept(b')') {
+        if count > 0 {
+            list.sp()?;
+        }
+        let field = list.string()?;
+        list.sp()?;
+        let value = list.nstring()?.unwrap_or_default();
+        count += 1;
+        if count > 30 || field.len() > 30 || value.len() > 1024 {
+            return Err(Failure::bad(
+                "ID takes 30 pairs at most, a field of 30 and a value of 1024 bytes",
+            ));
+        }
+    }
     Ok(())
 }

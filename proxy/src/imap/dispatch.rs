@@ -6,7 +6,8 @@ use ravenry_core::proto::imap::{Command, Verb};
 
 use super::session::Session;
 use super::{
-    acl, append, basic, idle, list, login, mailbox, select, selected, starttls, subscribe,
+    acl, append, basic, compress, create, enable, esearch, idle, list, login, mailbox, metadata,
+    quota, rename, select, selected, starttls, subscribe, unauthenticate,
 };
 use crate::failure::Failure;
 
@@ -14,6 +15,16 @@ use crate::failure::Failure;
 /// returns `Ok`, and none when it fails.
 pub(crate) async fn run(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
     count(session, command.verb);
+    let mut again = true;
+    loop {
+        match handle(session, command).await {
+            Err(Failure::Moved) if again => again = false,
+            done => return done,
+        }
+    }
+}
+
+async fn handle(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
     match command.verb {
         Verb::Capability => basic::capability(session, command).await,
         Verb::Noop => basic::noop(session, command).await,
@@ -34,20 +45,24 @@ pub(crate) async fn run(session: &mut Session, command: &Command<'_>) -> Result<
 }
 
 fn count(session: &Session, verb: Verb) {
-    let metrics = &session.fe.metrics;
+    let metrics = &session.fe.desk.metrics;
     let counter = match verb {
         Verb::Capability
         | Verb::Noop
         | Verb::Id
+        | Verb::Enable
+        | Verb::Compress
         | Verb::Logout
         | Verb::Namespace
         | Verb::StartTls => &metrics.commands_session,
-        Verb::Login | Verb::Authenticate => &metrics.commands_login,
+        Verb::Login | Verb::Authenticate | Verb::Unauthenticate => &metrics.commands_login,
         Verb::Select | Verb::Examine | Verb::Close | Verb::Unselect => &metrics.commands_select,
         Verb::Append => &metrics.commands_append,
         Verb::Idle => &metrics.commands_idle,
-        Verb::List | Verb::Lsub | Verb::Status => &metrics.commands_list,
-        Verb::Check => &metrics.commands_message,
+        Verb::List | Verb::Xlist | Verb::Rlist | Verb::Lsub | Verb::Rlsub | Verb::Status => {
+            &metrics.commands_list
+        }
+        Verb::Check | Verb::Esearch => &metrics.commands_message,
         verb if verb.has_uid_form() => &metrics.commands_message,
         _ => &metrics.commands_mailbox,
     };
@@ -56,21 +71,30 @@ fn count(session: &Session, verb: Verb) {
 
 async fn authenticated(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
     match command.verb {
+        Verb::Enable => enable::enable(session, command).await,
+        Verb::Compress => compress::compress(session, command).await,
+        Verb::Unauthenticate => unauthenticate::unauthenticate(session, command).await,
         Verb::Namespace => list::namespace(session, command),
-        Verb::List => list::list(session, command).await,
+        Verb::List | Verb::Xlist | Verb::Rlist => list::list(session, command).await,
         Verb::MyRights => acl::myrights(session, command).await,
         Verb::GetAcl => acl::getacl(session, command).await,
         Verb::ListRights => acl::listrights(session, command).await,
         Verb::SetAcl | Verb::DeleteAcl => acl::change_acl(session, command).await,
         Verb::Select | Verb::Examine => select::select(session, command).await,
         Verb::Status => mailbox::status(session, command).await,
-        Verb::Create => mailbox::create(session, command).await,
+        Verb::Esearch => esearch::esearch(session, command).await,
+        Verb::Create => create::create(session, command).await,
         Verb::Delete => mailbox::delete(session, command).await,
-        Verb::Rename => mailbox::rename(session, command).await,
-        Verb::Lsub => subscribe::lsub(session, command).await,
+        Verb::Rename | Verb::Xrename => rename::rename(session, command).await,
+        Verb::Xfer => rename::xfer(session, command).await,
+        Verb::GetMetadata | Verb::SetMetadata => metadata::metadata(session, command).await,
+        Verb::GetAnnotation | Verb::SetAnnotation => metadata::annotation(session, command).await,
+        Verb::GetQuotaRoot => quota::get_root(session, command).await,
+        Verb::GetQuota | Verb::SetQuota => quota::quota(session, command).await,
+        Verb::Lsub | Verb::Rlsub => subscribe::lsub(session, command).await,
         Verb::Subscribe => subscribe::subscribe(session, command).await,
         Verb::Unsubscribe => subscribe::unsubscribe(session, command).await,
-        Verb::Append => append::without_message(command),
+        Verb::Append | Verb::Replace => append::without_literal(session, command).await,
         Verb::Idle => idle::idle(session, command).await,
         Verb::Close | Verb::Unselect => selected::leave(session, command).await,
         Verb::Copy | Verb::Move => selected::copy(session, command).await,

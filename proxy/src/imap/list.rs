@@ -1,54 +1,133 @@
-//! LIST and NAMESPACE (RFC 3501 section 6.3.8, RFC 2342), from the mailbox list alone: no backend
-//! is asked.
+//! LIST and NAMESPACE (RFC 3501 section 6.3.8, RFC 2342), from the mailbox list alone. What has
+//! options goes on in `list_extended`.
 
-use ravenry_core::mailboxes::{ListCursor, ListQuery, Listed, Name, Progress};
-use ravenry_core::proto::imap::{Command, encode};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use ravenry_core::mailboxes::{
+    ListCursor, ListQuery, Listed, ListedMailbox, Name, NameError, Pattern, PatternTooLong,
+    Progress, utf7_of, utf7_pattern,
+};
+use ravenry_core::proto::imap::{Command, ListCommand, Verb, encode};
 use ravenry_core::rt;
 
+use super::list_extended::extended;
 use super::session::Session;
 use crate::failure::Failure;
 
 /// Lines of an answer that are made before the shard turns to others.
-const LINES_AT_ONCE: usize = 256;
+pub(super) const LINES_AT_ONCE: usize = 256;
 
-/// LIST reference pattern.
+/// LIST and XLIST: from the mailbox list alone, or with options.
 pub(crate) async fn list(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
-    let mut args = command.args;
-    args.sp()?;
-    not_extended(args.peek() == Some(b'('))?;
-    let reference = args.astring()?;
-    args.sp()?;
-    not_extended(args.peek() == Some(b'('))?;
-    let pattern = args.list_mailbox()?;
-    not_extended(!args.is_done())?;
-    if pattern.is_empty() {
-        push(session, b"", "\\Noselect")?;
-    } else {
-        matching(session, &reference, &pattern).await?;
+    let mut list = ListCommand::parse(command.args)?;
+    if command.verb == Verb::Rlist || list.select.remote {
+        session.knows_referrals = true;
     }
+    let xlist = command.verb == Verb::Xlist;
+    if xlist {
+        list.returns.children = true;
+        list.returns.special_use = true;
+    }
+    if !list.is_extended && list.patterns.iter().all(|pattern| pattern.is_empty()) {
+        push(session, "LIST", b"", "\\Noselect")?;
+        session.client.push_tagged(command.tag, "OK Completed");
+        return Ok(());
+    }
+    let asked = Asked::new(session, &list)?;
+    session.refresh().await?;
+    if xlist {
+        return extended(session, command, &asked, "XLIST").await;
+    }
+    if list.is_extended {
+        return extended(session, command, &asked, "LIST").await;
+    }
+    matching(session, &asked).await?;
     session.client.push_tagged(command.tag, "OK Completed");
     Ok(())
 }
 
-/// LIST-EXTENDED (RFC 5258) isn't announced.
-fn not_extended(extended: bool) -> Result<(), Failure> {
-    if extended {
-        Err(Failure::bad("Extended LIST isn't built yet"))
-    } else {
+/// A LIST, and its patterns ready to be matched.
+pub(super) struct Asked<'a> {
+    pub(super) list: &'a ListCommand<'a>,
+    pub(super) query: ListQuery,
+    /// The patterns in UTF-8, where the query finds more than they match.
+    exact: Vec<Pattern>,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn new(session: &Session, list: &'a ListCommand<'a>) -> Result<Self, Failure> {
+        let mut asked = Self {
+            list,
+            query: query(session, &[], &[])?,
+            exact: Vec::new(),
+        };
+        let patterns: Vec<&[u8]> = list.patterns.iter().map(|pattern| &**pattern).collect();
+        asked.query = asked.query_of(session, &patterns)?;
+        if session.enabled.has_utf8() {
+            asked.keep_exact(session, &patterns)?;
+        }
+        Ok(asked)
+    }
+
+    /// The query for these patterns, with the command's reference.
+    pub(super) fn query_of(
+        &self,
+        session: &Session,
+        patterns: &[&[u8]],
+    ) -> Result<ListQuery, Failure> {
+        if !session.enabled.has_utf8() {
+            return query(session, &self.list.reference, patterns);
+        }
+        let reference = utf7_of(&self.list.reference).map_err(no_name)?;
+        let patterns = patterns.iter().map(|pattern| utf7_pattern(pattern));
+        let patterns = patterns.collect::<Result<Vec<_>, _>>().map_err(no_name)?;
+        let patterns: Vec<&[u8]> = patterns.iter().map(|(pattern, _)| &pattern[..]).collect();
+        query(session, &reference, &patterns)
+    }
+
+    fn keep_exact(&mut self, session: &Session, patterns: &[&[u8]]) -> Result<(), Failure> {
+        let inexact = |pattern: &&[u8]| utf7_pattern(pattern).is_ok_and(|(_, exact)| !exact);
+        if !patterns.iter().any(inexact) {
+            return Ok(());
+        }
+        let delimiter = session.fe.desk.parts.namespace.delimiter();
+        for pattern in patterns {
+            let whole = [&self.list.reference[..], pattern].concat();
+            self.exact
+                .push(Pattern::new(&whole, delimiter).map_err(too_long)?);
+        }
         Ok(())
+    }
+
+    /// Whether a name that the query has found is one that the client asked for.
+    pub(super) fn shows(&self, shown: &[u8]) -> bool {
+        self.exact.is_empty() || self.exact.iter().any(|pattern| pattern.matches(shown))
     }
 }
 
-/// Lists what matches and the user may see, piece by piece.
-async fn matching(session: &mut Session, reference: &[u8], pattern: &[u8]) -> Result<(), Failure> {
+fn query(session: &Session, reference: &[u8], patterns: &[&[u8]]) -> Result<ListQuery, Failure> {
     let identity = session.logged_in()?.clone();
-    let query = ListQuery::new(identity, session.fe.parts.namespace, reference, &[pattern])
-        .map_err(|_too_long| Failure::bad("Pattern too long"))?;
+    let namespace = session.fe.desk.parts.namespace;
+    ListQuery::new(identity, namespace, reference, patterns).map_err(too_long)
+}
+
+fn too_long(_: PatternTooLong) -> Failure {
+    Failure::bad("Pattern too long")
+}
+
+fn no_name(error: NameError) -> Failure {
+    Failure::bad(error.to_string())
+}
+
+/// Lists what matches and the user may see, piece by piece.
+async fn matching(session: &mut Session, asked: &Asked<'_>) -> Result<(), Failure> {
     let mut cursor = ListCursor::default();
     loop {
         let mut lines: Vec<Listed> = Vec::new();
         let list = &session.fe.parts.list;
-        let progress = list.list_chunk(&query, &mut cursor, LINES_AT_ONCE, |line| lines.push(line));
+        let query = &asked.query;
+        let progress = list.list_chunk(query, &mut cursor, LINES_AT_ONCE, |line| lines.push(line));
         let progress = progress.map_err(|error| session.unreadable(&error))?;
         for line in lines {
             let children = if line.has_children {
@@ -56,21 +135,62 @@ async fn matching(session: &mut Session, reference: &[u8], pattern: &[u8]) -> Re
             } else {
                 "\\HasNoChildren"
             };
+            let shown = session.shown(line.name);
             match line.mailbox {
-                Some(_) => push(session, &line.name, children)?,
-                None => push(session, &line.name, &format!("\\Noselect {children}"))?,
+                _ if !asked.shows(&shown) => {}
+                Some(_) => push(session, "LIST", &shown, children)?,
+                None => push(session, "LIST", &shown, &format!("\\Noselect {children}"))?,
             }
         }
         if progress == Progress::Done {
-            return unannounced(session, &query);
+            return unannounced(session, asked, "LIST");
         }
         session.client.flush_if_large().await?;
         rt::yield_now().await;
     }
 }
 
+/// The servers that have a match which the user sees, and the first of the names.
+pub(super) async fn servers_of(
+    session: &Session,
+    query: &ListQuery,
+) -> Result<(BTreeSet<Rc<str>>, Option<Name>), Failure> {
+    let (mut servers, mut first) = (BTreeSet::new(), None);
+    each_mailbox(session, query, |_, mailbox| {
+        servers.insert(session.fe.server(&mailbox.location.server));
+        first.get_or_insert(mailbox.name);
+    })
+    .await?;
+    Ok((servers, first))
+}
+
+/// Gives each mailbox that matches and the user sees, with its name as the client sees it.
+pub(super) async fn each_mailbox(
+    session: &Session,
+    query: &ListQuery,
+    mut take: impl FnMut(Vec<u8>, ListedMailbox),
+) -> Result<(), Failure> {
+    let mut cursor = ListCursor::default();
+    loop {
+        let list = &session.fe.parts.list;
+        let progress = list.list_chunk(query, &mut cursor, LINES_AT_ONCE, |line| {
+            if let Some(mailbox) = line.mailbox {
+                take(line.name, mailbox);
+            }
+        });
+        if progress.map_err(|error| session.unreadable(&error))? == Progress::Done {
+            return Ok(());
+        }
+        rt::yield_now().await;
+    }
+}
+
 /// Lists what this session has made and the list doesn't have yet.
-fn unannounced(session: &mut Session, query: &ListQuery) -> Result<(), Failure> {
+pub(super) fn unannounced(
+    session: &mut Session,
+    asked: &Asked<'_>,
+    word: &str,
+) -> Result<(), Failure> {
     let names: Vec<Name> = session
         .remembered
         .iter()
@@ -78,17 +198,20 @@ fn unannounced(session: &mut Session, query: &ListQuery) -> Result<(), Failure> 
         .collect();
     for name in names {
         if session.entry(&name)?.is_none()
-            && let Some(external) = query.matching(&name)
+            && let Some(external) = asked.query.matching(&name)
         {
-            push(session, &external, "\\HasNoChildren")?;
+            let shown = session.shown(external);
+            if asked.shows(&shown) {
+                push(session, word, &shown, "\\HasNoChildren")?;
+            }
         }
     }
     Ok(())
 }
 
-fn push(session: &mut Session, name: &[u8], attributes: &str) -> Result<(), Failure> {
-    let delimiter = char::from(session.fe.parts.namespace.delimiter());
-    let mut line = format!("* LIST ({attributes}) \"{delimiter}\" ").into_bytes();
+fn push(session: &mut Session, word: &str, name: &[u8], attributes: &str) -> Result<(), Failure> {
+    let delimiter = char::from(session.fe.desk.parts.namespace.delimiter());
+    let mut line = format!("* {word} ({attributes}) \"{delimiter}\" ").into_bytes();
     encode::astring(&mut line, name)?;
     line.extend_from_slice(b"\r\n");
     session.client.push(&line);
@@ -98,24 +221,9 @@ fn push(session: &mut Session, name: &[u8], attributes: &str) -> Result<(), Fail
 /// NAMESPACE.
 pub(crate) fn namespace(session: &mut Session, command: &Command<'_>) -> Result<(), Failure> {
     command.no_args()?;
-    let namespace = session.fe.parts.namespace;
-    let prefixes = namespace.prefixes(session.logged_in()?);
-    let delimiter = char::from(namespace.delimiter());
-    let class = |prefix: Option<&[u8]>| match prefix {
-        None => "NIL".to_owned(),
-        Some(prefix) => {
-            format!(
-                "((\"{}\" \"{delimiter}\"))",
-                String::from_utf8_lossy(prefix)
-            )
-        }
-    };
-    session.client.push_line(&format!(
-        "* NAMESPACE {} {} {}",
-        class(prefixes.personal.as_deref()),
-        class(Some(&prefixes.others)),
-        class(Some(&prefixes.shared)),
-    ));
+    let namespace = session.fe.desk.parts.namespace;
+    let response = namespace.response(session.logged_in()?);
+    session.client.push_line(&response);
     session.client.push_tagged(command.tag, "OK Completed");
     Ok(())
 }

@@ -1,24 +1,42 @@
 //! IMAP at the frontend: a session, and a file for each family of commands.
 
 mod acl;
+mod across;
 mod append;
 mod basic;
-mod client;
+mod compress;
+mod create;
 mod dispatch;
+mod enable;
+mod esearch;
+mod gather;
 mod idle;
+mod input;
 mod list;
+mod list_extended;
+mod list_facts;
 mod login;
 mod mailbox;
+mod metadata;
+mod quota;
+mod recover;
 mod relay;
+mod rename;
 mod route;
 mod select;
 mod selected;
 mod session;
+mod stale;
 mod starttls;
 mod subscribe;
+mod unauthenticate;
 mod upstreams;
+mod view;
 
+pub(crate) use enable::Enabled;
+pub(crate) use gather::is_kind;
 pub(crate) use session::serve;
+pub(crate) use view::View;
 
 /// Whether a response is the tagged reply to the command with this tag.
 pub(crate) fn is_tagged(response: &[u8], tag: &[u8]) -> bool {

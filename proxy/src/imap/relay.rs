@@ -8,13 +8,14 @@
 use std::io;
 use std::time::Duration;
 
+use ravenry_core::client::Client;
+use ravenry_core::log::printable;
 use ravenry_core::rt::{self, Either, RelayError};
 use ravenry_core::tls;
 use ravenry_core::wire::imap::{Kind, ResponseEvent, ResponseLine, Status};
 
-use super::client::Client;
 use crate::failure::{BackendFault, Failure};
-use crate::upstream::{Upstream, printable};
+use crate::upstream::Upstream;
 
 /// How long a backend is silent before a look is taken whether the client is still there: long
 /// enough that commands which are answered at once cost nothing more.
@@ -42,6 +43,7 @@ pub(crate) async fn relay(
     up: &mut Upstream,
     tag: &[u8],
 ) -> Result<Relayed, Failure> {
+    let mut begun = false;
     loop {
         if let Stop::At(end) = forward_buffered(client, up, Some(tag)).await? {
             up.last_used = rt::now();
@@ -49,7 +51,11 @@ pub(crate) async fn relay(
         }
         // What the client is owed already doesn't wait for the backend.
         client.flush().await?;
+        if begun {
+            up.stream.acknowledge();
+        }
         read_for(client, up).await?;
+        begun = true;
     }
 }
 
@@ -140,8 +146,21 @@ async fn forward_buffered(
                 pass(client, up, ready).await?;
                 return Ok(Stop::NeedMore);
             }
-            ResponseEvent::Partial { len, .. } => ready += len,
+            ResponseEvent::Partial { len, start } => {
+                up.note_long(ready, len, start.as_ref());
+                ready += len;
+            }
             ResponseEvent::Line(line) => {
+                up.note(ready, &line);
+                if up.owes_id() && line.start.is_some() {
+                    let text = up.input.here()[ready..ready + line.len].to_vec();
+                    if up.is_about_id(&text) {
+                        pass(client, up, ready).await?;
+                        ready = 0;
+                        drop_response(up, &line).await?;
+                        continue;
+                    }
+                }
                 let text = &up.input.here()[ready..ready + line.len];
                 if let Some(held) = held(text, line.start.as_ref(), tag) {
                     pass(client, up, ready).await?;
@@ -191,6 +210,16 @@ fn held(line: &[u8], start: Option<&Kind>, tag: Option<&[u8]>) -> Option<Held> {
         Kind::Empty => Some(Held::Nothing),
         Kind::Untagged { .. } => None,
     }
+}
+
+/// Drops the response that begins with `line`.
+async fn drop_response(up: &mut Upstream, line: &ResponseLine) -> Result<(), Failure> {
+    up.input.skip(line.len);
+    if let Some(literal) = line.literal {
+        let rest = up.rest_of_response(literal.size).await;
+        rest.map_err(Failure::Backend)?;
+    }
+    Ok(())
 }
 
 async fn stop_at(

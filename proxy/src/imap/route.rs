@@ -5,9 +5,12 @@
 //! isn't there, it doesn't exist. "Not there" and "can't tell" are different answers: where the
 //! barrier fails the client is told UNAVAILABLE, never that the mailbox doesn't exist.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use ravenry_core::mailboxes::{Entry, Identity, ListError, Name, State};
+use ravenry_core::limits::LIST_AGE;
+use ravenry_core::mailboxes::{Entry, Identity, ListError, Name, State, utf7_of, utf8_of};
+use ravenry_core::rt;
 
 use super::session::{Remembered, Session};
 use crate::failure::Failure;
@@ -32,15 +35,30 @@ impl Session {
 
     /// A name as the client gave it, in its internal form.
     pub(crate) fn internal(&self, given: &[u8]) -> Result<Name, Failure> {
-        let name = self.fe.parts.namespace.internal(given, self.logged_in()?);
+        let user = self.logged_in()?;
+        let namespace = &self.fe.desk.parts.namespace;
+        let name = if self.enabled.has_utf8() {
+            utf7_of(given).and_then(|given| namespace.internal(&given, user))
+        } else {
+            namespace.internal(given, user)
+        };
         name.map_err(|error| Failure::coded("CANNOT", format!("Invalid mailbox name: {error}")))
     }
 
     /// A name as the client sees it.
     pub(crate) fn external(&self, name: &Name) -> Vec<u8> {
         let user = self.user.as_deref();
-        user.and_then(|user| self.fe.parts.namespace.external(name, user))
-            .unwrap_or_default()
+        let external = user.and_then(|user| self.fe.desk.parts.namespace.external(name, user));
+        self.shown(external.unwrap_or_default())
+    }
+
+    /// A name of the client's view, in the encoding that the client reads.
+    pub(crate) fn shown(&self, external: Vec<u8>) -> Vec<u8> {
+        if self.enabled.has_utf8() {
+            utf8_of(&external)
+        } else {
+            external
+        }
     }
 
     /// The list's entry for a name.
@@ -104,6 +122,8 @@ impl Session {
     /// The server of the user's INBOX, which also has the subscriptions.
     pub(crate) async fn inbox_server(&mut self) -> Result<(Name, Rc<str>), Failure> {
         let inbox = self.internal(b"INBOX")?;
+        // A server that had it would take a subscription, and nobody would ever see it.
+        self.refresh().await?;
         match self.place(&inbox).await? {
             Place::At(server) => Ok((inbox, server)),
             Place::Reserved => Err(Failure::coded("INUSE", "INBOX is currently reserved")),
@@ -121,17 +141,17 @@ impl Session {
             .fe
             .parts
             .barrier
-            .wait(self.fe.parts.limits.barrier)
+            .wait(self.fe.desk.parts.limits.barrier)
             .await
         {
             Ok(_sequence) => {
                 // The list has caught up with whatever this session did.
                 self.remembered.clear();
-                self.fe.metrics.barriers.add(1);
+                self.fe.desk.metrics.barriers.add(1);
                 Ok(())
             }
             Err(error) => {
-                self.fe.metrics.barriers_failed.add(1);
+                self.fe.desk.metrics.barriers_failed.add(1);
                 tracing::warn!(session = %self.id, "barrier: {error}");
                 Err(Failure::unavailable(
                     "The MUPDATE master can't be asked, try again",
@@ -140,11 +160,53 @@ impl Session {
         }
     }
 
-    /// After a backend's OK to a change of the list: the list brought up to date, or else the
-    /// change remembered, so that this session sees what it has done.
-    pub(crate) async fn settle(&mut self, gone: Option<&Name>, made: Option<(Name, Rc<str>)>) {
+    /// Before an answer that is made of the list: brings it up to date, if it isn't already and that can
+    /// be had soon. Sessions that come together wait together.
+    pub(crate) async fn refresh(&mut self) -> Result<(), Failure> {
+        let parts = &self.fe.parts;
+        if parts.barrier.is_fresh(LIST_AGE) {
+            return Ok(());
+        }
+        self.client.flush().await?;
+        if parts
+            .barrier
+            .refresh(self.fe.desk.parts.limits.list_barrier)
+            .await
+        {
+            self.remembered.clear();
+        }
+        Ok(())
+    }
+
+    /// The backends that have mailboxes below a name, two at most ([`ListReader::servers_below`]).
+    ///
+    /// [`ListReader::servers_below`]: ravenry_core::mailboxes::ListReader::servers_below
+    pub(crate) async fn servers_below(&self, name: &Name) -> Result<BTreeSet<String>, Failure> {
+        let (mut found, mut after) = (BTreeSet::new(), None);
+        loop {
+            let list = &self.fe.parts.list;
+            let next = list.servers_below(name, after, &mut found);
+            after = next.map_err(|error| self.unreadable(&error))?;
+            if after.is_none() {
+                return Ok(found);
+            }
+            rt::yield_now().await;
+        }
+    }
+
+    /// After a backend's OK to a change of the list: the list is brought up to date, and has to show
+    /// what was made. Where it can't be had the change is remembered, so that this session sees what
+    /// it has done.
+    pub(crate) async fn settle(
+        &mut self,
+        gone: Option<&Name>,
+        made: Option<(Name, Rc<str>)>,
+    ) -> Result<(), Failure> {
         if self.barrier().await.is_ok() {
-            return;
+            return match made {
+                Some((name, server)) => self.shows(&name, &server),
+                None => Ok(()),
+            };
         }
         self.remembered.retain(|known| Some(&known.name) != gone);
         if let Some((name, server)) = made {
@@ -154,5 +216,20 @@ impl Session {
             }
             self.remembered.push(Remembered { name, server });
         }
+        Ok(())
+    }
+
+    /// The concept: a name that has been made is unique, and there.
+    fn shows(&self, name: &Name, server: &Rc<str>) -> Result<(), Failure> {
+        let now = match self.place_now(name)? {
+            Place::At(now) if now == *server => return Ok(()),
+            Place::At(now) => format!("at {now}"),
+            Place::Reserved => "reserved".to_owned(),
+            Place::Nowhere => "nowhere".to_owned(),
+        };
+        tracing::error!(session = %self.id, %name, %server, %now, "the list doesn't have a mailbox where it was made");
+        Err(Failure::unavailable(format!(
+            "Server {server} said OK, but the mailbox list has the mailbox {now}"
+        )))
     }
 }

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use ravenry_core::mailboxes::Name;
-use ravenry_core::proto::imap::Command;
+use ravenry_core::proto::imap::{Command, ParseError};
 
 use super::mailbox::request;
-use super::session::Session;
+use super::session::{Selected, Session};
+use super::view::View;
 use super::{is_bad, is_ok};
 use crate::failure::Failure;
 
@@ -16,28 +17,63 @@ pub(crate) async fn select(session: &mut Session, command: &Command<'_>) -> Resu
     args.sp()?;
     let given = args.astring()?;
     let parameters = args.rest();
+    if !parameters.is_empty() && !parameters.starts_with(b" (") {
+        return Err(ParseError::Extra.into());
+    }
     // Whatever comes of it, the mailbox that was selected isn't any more.
-    let (name, server) = match find(session, &given).await {
+    let (name, server) = match find(session, &given)
+        .await
+        .and_then(|(name, server)| session.refer(&server, &name).map(|()| (name, server)))
+    {
         Ok(found) => found,
         Err(failure) => {
-            session.unselect().await;
+            session.close_for_next().await;
             return Err(failure);
         }
     };
-    if session.selected.as_ref() != Some(&server) {
-        session.unselect().await;
+    if session.selected_server() != Some(&server) {
+        session.close_for_next().await;
     }
+    session.note_condstore(command);
     let index = session.upstream(&server, &name).await?;
     let request = request(&session.upstreams[index], command, &[&given], parameters)?;
+    let up = &mut session.upstreams[index];
+    // What is selected there is so no more, or will be soon.
+    up.view = Some(View::default());
     let reply = session.forward(index, &request, command.tag).await?;
-    session.selected = is_ok(&reply).then(|| Rc::clone(&server));
+    if let Some(view) = &mut session.upstreams[index].view {
+        view.opened();
+    }
+    session.saved_search = false;
+    session.selected = Some(Selected {
+        server: Rc::clone(&server),
+        name: name.clone(),
+        verb: command.verb,
+    });
     if is_bad(&reply) {
         // A server may have kept the old mailbox: let it go there too.
-        session.selected = Some(server);
         session.unselect().await;
+    } else if !is_ok(&reply) {
+        session.selected = None;
+        session.confirm(&reply, &name, &server).await?;
     }
     session.client.push(&reply);
     Ok(())
+}
+
+impl Session {
+    /// Lets go of the selected mailbox, and says so where the client counts on it: responses
+    /// before that line are the old mailbox's, those behind it the new one's.
+    async fn close_for_next(&mut self) {
+        if self.selected.is_none() {
+            return;
+        }
+        self.unselect().await;
+        if self.enabled.tells_closed() {
+            self.client
+                .push_line("* OK [CLOSED] Previous mailbox is closed");
+        }
+    }
 }
 
 async fn find(session: &mut Session, given: &[u8]) -> Result<(Name, Rc<str>), Failure> {

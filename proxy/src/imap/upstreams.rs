@@ -4,13 +4,16 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use ravenry_core::client::Client;
+use ravenry_core::config::AdminActions;
 use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::encode::Request;
 use ravenry_core::proto::imap::{Command, Literals};
-use ravenry_core::rt::{self, Instant};
+use ravenry_core::proto::sasl::Plain;
+use ravenry_core::rt::{self, Address, Instant};
 
-use super::client::Client;
 use super::relay::{self, Relayed};
+use super::route::Place;
 use super::session::Session;
 use crate::failure::Failure;
 use crate::referral;
@@ -20,9 +23,14 @@ use crate::upstream::Upstream;
 const UNSELECT_WITHIN: Duration = Duration::from_secs(3);
 
 impl Session {
+    /// The server of the selected mailbox.
+    pub(crate) fn selected_server(&self) -> Option<&Rc<str>> {
+        self.selected.as_ref().map(|selected| &selected.server)
+    }
+
     /// The connection to the server of the selected mailbox.
     pub(crate) fn selected_index(&self) -> Option<usize> {
-        let server = self.selected.as_ref()?;
+        let server = self.selected_server()?;
         self.upstreams.iter().position(|up| up.server == *server)
     }
 
@@ -33,40 +41,108 @@ impl Session {
         server: &Rc<str>,
         mailbox: &Name,
     ) -> Result<usize, Failure> {
-        let user = self.logged_in()?;
-        if user.admin {
-            return Err(self.refer_admin(server, mailbox));
-        }
-        let selected = self.selected.as_ref() == Some(server);
+        let login = self.may_ask(Some(server), mailbox)?;
+        let selected = self.selected_server() == Some(server);
         if let Some(index) = self.upstreams.iter().position(|up| up.server == *server) {
             let up = &mut self.upstreams[index];
             if selected || up.stands() {
                 up.last_used = rt::now();
+                self.enable_at(index).await?;
                 return Ok(index);
             }
             self.upstreams.swap_remove(index);
         }
-        let user = self.logged_in()?.user.clone();
         self.client.flush().await?;
-        let up = Upstream::open(&self.fe, server, user.as_str().as_bytes())
+        let client = self.told_of_client();
+        let up = Upstream::open(&self.fe, server, &login, client.as_deref())
             .await
             .map_err(Failure::Backend)?;
         if !self.backends.contains(server) {
             self.backends.push(Rc::clone(server));
         }
         self.upstreams.push(up);
-        Ok(self.upstreams.len() - 1)
+        let index = self.upstreams.len() - 1;
+        self.enable_at(index).await?;
+        Ok(index)
     }
 
-    /// The proxy account never acts for an admin (`admin_actions = "refer"`): a referral
-    /// (RFC 2193) names the backend to go to.
+    /// As whom a backend is asked. The proxy account never acts for an admin, unless it is
+    /// configured to: the admin's own password does, or the admin goes there instead.
+    pub(crate) fn may_ask(
+        &self,
+        server: Option<&Rc<str>>,
+        mailbox: &Name,
+    ) -> Result<Plain, Failure> {
+        let user = self.logged_in()?;
+        let proxied = self.fe.proxied(user.user.as_str().as_bytes());
+        let Some(server) = server.filter(|_| user.admin) else {
+            return Ok(proxied);
+        };
+        match (self.fe.parts.proxy.admin_actions, &self.own_login) {
+            (AdminActions::Proxy, _) => Ok(proxied),
+            (AdminActions::Own, Some(own)) => Ok((**own).clone()),
+            (AdminActions::Own | AdminActions::Refer, _) => Err(self.refer_admin(server, mailbox)),
+        }
+    }
+
+    /// What backends are told of the client, for their logs: arguments of ID.
+    pub(crate) fn told_of_client(&self) -> Option<String> {
+        let Address::Tcp(peer) = &self.client.peer else {
+            return None;
+        };
+        let (ip, port, id) = (peer.ip(), peer.port(), &self.id);
+        self.fe.parts.proxy.upstream.forward_client.then(|| {
+            format!(
+                "(\"name\" \"Ravenry\" \"x-originating-ip\" \"{ip}\" \
+                 \"x-originating-port\" \"{port}\" \"x-session-id\" \"{id}\")"
+            )
+        })
+    }
+
+    /// NO that names the backend, by a referral (RFC 2193) where there are any.
     fn refer_admin(&self, server: &str, mailbox: &Name) -> Failure {
-        let admin = self.user.as_ref().map_or("", |user| user.user.as_str());
-        let url = referral::url(admin, server, &self.external(mailbox));
-        Failure::coded(
-            format!("REFERRAL {url}"),
-            format!("Admin actions go directly to the backend: {server}"),
-        )
+        let code = if self.fe.parts.proxy.referrals {
+            self.referral(server, mailbox)
+        } else {
+            "NOPERM".to_owned()
+        };
+        let text = format!("Admin actions go directly to the backend: {server}");
+        Failure::coded(code, text)
+    }
+
+    /// The code that refers the client to a mailbox at its backend.
+    fn referral(&self, server: &str, mailbox: &Name) -> String {
+        let user = self.user.as_ref().map_or("", |user| user.user.as_str());
+        let url = referral::url(user, server, &self.external(mailbox));
+        format!("REFERRAL {url}")
+    }
+
+    /// Where the user's inbox is, as a login referral (RFC 2221 section 4.1): the user may go there, or stay.
+    pub(crate) fn login_referral(&self) -> Option<String> {
+        let inbox = self.internal(b"INBOX").ok()?;
+        let user = self.user.as_ref()?.user.as_str();
+        match self.place_now(&inbox) {
+            Ok(Place::At(server)) => {
+                Some(format!("REFERRAL {}", referral::server_url(user, &server)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Refers a client that has shown that it knows referrals. For commands that the client may as
+    /// well give to the backend; it doesn't stay there, so what changes the list goes through here.
+    /// Where a mailbox is isn't told to who may not know that it is there: its server answers them.
+    pub(crate) fn refer(&self, server: &str, mailbox: &Name) -> Result<(), Failure> {
+        if !self.knows_referrals || !self.fe.parts.proxy.referrals {
+            return Ok(());
+        }
+        let identity = self.logged_in()?;
+        let entry = self.entry(mailbox)?;
+        if entry.is_some_and(|entry| !entry.acl.rights_on(mailbox, identity).may_know()) {
+            return Ok(());
+        }
+        let code = self.referral(server, mailbox);
+        Err(Failure::coded(code, "Remote mailbox"))
     }
 
     /// Sends a command to a connection and passes the responses on; gives the tagged reply, which
@@ -77,7 +153,7 @@ impl Session {
         request: &Request,
         tag: &[u8],
     ) -> Result<Vec<u8>, Failure> {
-        self.fe.metrics.commands_forwarded.add(1);
+        self.fe.desk.metrics.commands_forwarded.add(1);
         let (client, up) = (&mut self.client, &mut self.upstreams[index]);
         if let Some(early) = send(client, up, request, tag).await? {
             return Ok(early);
@@ -101,7 +177,7 @@ impl Session {
                 .end();
             return self.forward(index, &request, command.tag).await;
         }
-        self.fe.metrics.commands_forwarded.add(1);
+        self.fe.desk.metrics.commands_forwarded.add(1);
         let (client, up) = (&mut self.client, &mut self.upstreams[index]);
         up.write(raw).await.map_err(Failure::Backend)?;
         relay::relay_to_end(client, up, command.tag).await
@@ -117,6 +193,7 @@ impl Session {
         if up.capabilities.has("UNSELECT") {
             match rt::timeout(UNSELECT_WITHIN, up.own_command(b"UNSELECT")).await {
                 Ok(Ok(_reply)) => {
+                    up.view = None;
                     up.last_used = rt::now();
                     return;
                 }
@@ -132,8 +209,8 @@ impl Session {
 
     /// Closes connections that have been idle too long.
     pub(crate) fn drop_idle_upstreams(&mut self) {
-        let (now, idle) = (rt::now(), self.fe.parts.limits.upstream_idle);
-        let selected = self.selected.clone();
+        let (now, idle) = (rt::now(), self.fe.desk.parts.limits.upstream_idle);
+        let selected = self.selected_server().cloned();
         self.upstreams
             .retain(|up| selected.as_ref() == Some(&up.server) || up.last_used + idle > now);
     }
@@ -143,10 +220,19 @@ impl Session {
         let others = self
             .upstreams
             .iter()
-            .filter(|up| self.selected.as_ref() != Some(&up.server));
+            .filter(|up| self.selected_server() != Some(&up.server));
         others
-            .map(|up| up.last_used + self.fe.parts.limits.upstream_idle)
+            .map(|up| up.last_used + self.fe.desk.parts.limits.upstream_idle)
             .min()
+    }
+}
+
+/// How literals are sent beside what the client wrote itself, which may end otherwise than we
+/// think: then the server is asked first.
+pub(crate) fn literals_beside(up: &Upstream, written: &[u8]) -> Literals {
+    match memchr::memchr(b'\n', written) {
+        None => up.literals,
+        Some(_) => Literals::Sync,
     }
 }
 

@@ -19,11 +19,17 @@ pub(super) fn limits(context: &mut Context<'_>, mut t: Table<'_>) -> Limits {
     duration("upstream_answer", &mut limits.upstream_answer);
     duration("upstream_command", &mut limits.upstream_command);
     duration("upstream_idle", &mut limits.upstream_idle);
+    duration("transfer", &mut limits.transfer);
+    duration("merged", &mut limits.merged);
     duration("stall", &mut limits.stall);
     duration("barrier", &mut limits.barrier);
+    duration("list_barrier", &mut limits.list_barrier);
     duration("login_delay", &mut limits.login_delay);
     duration("login_delay_max", &mut limits.login_delay_max);
     duration("drain", &mut limits.drain);
+    limits.reselect = t
+        .get("reselect", value::long_duration)
+        .unwrap_or(limits.reselect);
     let mut size = |key, into: &mut usize| {
         let range = bounds::LINE_BYTES_LEAST..=bounds::COMMAND_BYTES_MOST;
         let given = t

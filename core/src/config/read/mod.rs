@@ -1,5 +1,6 @@
 //! Which keys there are: from the TOML tables to [`Config`], section by section.
 
+mod backend;
 mod limits;
 mod mupdate;
 mod roles;
@@ -14,10 +15,11 @@ use crate::config::endpoint::is_host_name;
 use crate::config::error::Problem;
 use crate::config::reader::{Document, Table};
 use crate::config::{
-    Auth, Config, ConfigError, Log, LogFormat, LogLevel, MupdateRole, MupdateServer, Separator,
-    value,
+    Auth, Backend, Config, ConfigError, Log, LogFormat, LogLevel, MupdateRole, MupdateServer,
+    Proxy, Separator, value,
 };
 use crate::limits as bounds;
+use crate::mailboxes::UserId;
 
 /// What the sections share: where relative paths begin, and what is to be told.
 struct Context<'c> {
@@ -56,13 +58,8 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
     let admins = t.list("admins", bounds::CONFIG_ENTRIES_MAX, value::user);
     let hierarchy_separator = t.get("hierarchy_separator", value::choice(SEPARATORS));
     let alt_namespace = t.get("alt_namespace", value::boolean);
-    if t.get(
-        "virtual_domains",
-        value::choice(&[("off", false), ("userid", true)]),
-    ) == Some(true)
-    {
-        t.unbuilt_value("virtual_domains", "\"userid\"");
-    }
+    let default_domain = default_domain(&mut t);
+    let admins = admins.map(|admins| in_domains(admins, default_domain.as_deref()));
     let list_size = t.get(
         "list_size",
         value::size(bounds::LIST_BYTES_LEAST..=LIST_MOST),
@@ -80,26 +77,18 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
         .map(|table| limits::limits(context, table))
         .unwrap_or_default();
     let log = t.table("log").map(log).unwrap_or_default();
-    let proxy = t
-        .table("proxy")
-        .and_then(|table| roles::proxy(context, table));
+    let (proxy, backend) = sessions(context, &mut t, default_domain.as_deref());
     let mupdate = t
         .table("mupdate")
         .map(|table| mupdate::mupdate(context, table))
         .unwrap_or_default();
-    t.unbuilt_table("backend", BACKEND);
-    let tls = tls::settle(context, &t, tls, proxy.as_ref(), mupdate.server.as_ref());
-    if t.has("proxy") {
-        if auth.passwd_file.is_none() && auth.saslauthd.is_none() {
-            t.fail("nobody could log in: [auth] needs passwd_file or saslauthd".to_owned());
-        }
-        let is_master = |server: &MupdateServer| server.role == MupdateRole::Master;
-        if !mupdate.has_client && !mupdate.server.as_ref().is_some_and(is_master) {
-            t.fail("[proxy] needs [mupdate.client]: where the mailbox list comes from".to_owned());
-        }
-    } else if !t.has("backend") && !mupdate.has_server {
-        t.fail("there is nothing to run: it wants [proxy] or [mupdate.server]".to_owned());
-    }
+    let tls = tls::settle(
+        context,
+        &t,
+        tls,
+        (proxy.as_ref(), backend.as_ref(), mupdate.server.as_ref()),
+    );
+    can_run(&t, &auth, &mupdate);
     t.finish();
     Some(Config {
         servername: servername?,
@@ -108,16 +97,96 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
         admins: admins.unwrap_or_default(),
         hierarchy_separator: hierarchy_separator.unwrap_or(Separator::Dot),
         alt_namespace: alt_namespace.unwrap_or(false),
+        default_domain,
         list_size: list_size.unwrap_or(bounds::LIST_BYTES_DEFAULT),
         auth,
         tls,
         limits,
         log,
         proxy,
+        backend,
         mupdate_client: mupdate.client,
         mupdate_server: mupdate.server,
         warnings: Vec::new(),
     })
+}
+
+/// The roles that clients talk to.
+fn sessions(
+    context: &mut Context<'_>,
+    t: &mut Table<'_>,
+    domain: Option<&str>,
+) -> (Option<Proxy>, Option<Backend>) {
+    let proxy = t
+        .table("proxy")
+        .and_then(|table| roles::proxy(context, table));
+    let backend = t
+        .table("backend")
+        .and_then(|table| backend::backend(context, table));
+    let proxy = proxy.map(|proxy| Proxy {
+        proxy_users: in_domains(proxy.proxy_users, domain),
+        ..proxy
+    });
+    let backend = backend.map(|backend| Backend {
+        proxy_users: in_domains(backend.proxy_users, domain),
+        ..backend
+    });
+    (proxy, backend)
+}
+
+/// Whether there is something to run, and what it needs is there.
+fn can_run(t: &Table<'_>, auth: &Auth, mupdate: &mupdate::Mupdate) {
+    let has_sessions = t.has("proxy") || t.has("backend");
+    if has_sessions && auth.passwd_file.is_none() && auth.saslauthd.is_none() {
+        t.fail("nobody could log in: [auth] needs passwd_file or saslauthd".to_owned());
+    }
+    if t.has("backend") && (mupdate.has_client || mupdate.has_server) {
+        t.fail(
+            "not built yet: a [backend] that is a member of a murder; without [mupdate] it \
+             serves alone"
+                .to_owned(),
+        );
+    }
+    if t.has("proxy") {
+        let is_master = |server: &MupdateServer| server.role == MupdateRole::Master;
+        if !mupdate.has_client && !mupdate.server.as_ref().is_some_and(is_master) {
+            t.fail("[proxy] needs [mupdate.client]: where the mailbox list comes from".to_owned());
+        }
+    } else if !t.has("backend") && !mupdate.has_server {
+        t.fail(
+            "there is nothing to run: it wants [proxy], [backend] or [mupdate.server]".to_owned(),
+        );
+    }
+}
+
+/// The domain of users and mailboxes that have none in their names; `None`: no virtual domains.
+fn default_domain(t: &mut Table<'_>) -> Option<String> {
+    let modes = &[("off", false), ("userid", true)];
+    let mode = t.get("virtual_domains", value::choice(modes));
+    let domain = t.get("default_domain", host_name);
+    match (mode.unwrap_or(false), domain) {
+        (false, None) => None,
+        (false, Some(_)) => {
+            t.fail_key(
+                "default_domain",
+                "means nothing without virtual_domains = \"userid\"",
+            );
+            None
+        }
+        (true, domain) => Some(domain.unwrap_or_else(|| DEFAULT_DOMAIN.to_owned())),
+    }
+}
+
+/// Users as logins know them: those of the default domain have none in their names.
+fn in_domains(users: Vec<String>, default: Option<&str>) -> Vec<String> {
+    let Some(default) = default else {
+        return users;
+    };
+    let known = |user: String| match UserId::in_domains(user.as_bytes(), default) {
+        Ok(known) => known.as_str().to_owned(),
+        Err(_no_one) => user,
+    };
+    users.into_iter().map(known).collect()
 }
 
 fn auth(context: &mut Context<'_>, mut t: Table<'_>) -> Auth {
@@ -171,6 +240,9 @@ fn host_name(value: &toml::de::DeValue<'_>) -> Result<String, String> {
     ))
 }
 
+/// As in Cyrus: a name that nobody's domain has.
+const DEFAULT_DOMAIN: &str = "internal";
+
 const LIST_MOST: u64 = bounds::LIST_BYTES_MOST;
 
 const SEPARATORS: &[(&str, Separator)] = &[(".", Separator::Dot), ("/", Separator::Slash)];
@@ -183,17 +255,4 @@ const LEVELS: &[(&str, LogLevel)] = &[
     ("info", LogLevel::Info),
     ("debug", LogLevel::Debug),
     ("trace", LogLevel::Trace),
-];
-
-const BACKEND: &[&str] = &[
-    "imap",
-    "imaps",
-    "pop3",
-    "pop3s",
-    "lmtp",
-    "sieve",
-    "partitions",
-    "index_size",
-    "proxy_users",
-    "proxy_admins",
 ];

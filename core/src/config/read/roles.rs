@@ -1,13 +1,12 @@
 //! `[proxy]`, what isn't built of it, and what it shares with other roles: listeners, passwords.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{Context, tls};
 use crate::config::endpoint::is_host_name;
 use crate::config::reader::Table;
-use crate::config::{AdminActions, Proxy, TlsMode, Upstream, value};
+use crate::config::{AdminActions, CreateChoice, Proxy, TlsMode, Upstream, value};
 use crate::limits;
 use crate::proto::sasl::Secret;
 use crate::rt::Address;
@@ -29,30 +28,54 @@ pub(super) fn proxy(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Proxy
     {
         t.fail("[proxy] listens nowhere: it needs imap = [\"ADDRESS:PORT\"]".to_owned());
     }
-    if t.get("referrals", value::boolean) == Some(true) {
-        t.unbuilt_value("referrals", "true");
-    }
+    let proxy_users = t.list("proxy_users", limits::CONFIG_ENTRIES_MAX, value::user);
+    let referrals = t.get("referrals", value::boolean);
+    let login_referrals = t.get("login_referrals", value::boolean);
     let actions = &[
-        ("refer", "refer"),
-        ("own", "\"own\""),
-        ("proxy", "\"proxy\""),
+        ("refer", AdminActions::Refer),
+        ("own", AdminActions::Own),
+        ("proxy", AdminActions::Proxy),
     ];
-    match t.get("admin_actions", value::choice(actions)) {
-        None | Some("refer") => {}
-        Some(other) => t.unbuilt_value("admin_actions", other),
-    }
+    let admin_actions = t.get("admin_actions", value::choice(actions));
+    let create_servers = t.list("create_servers", limits::CONFIG_ENTRIES_MAX, server);
+    let choices = &[
+        ("free-space", CreateChoice::FreeSpace),
+        ("round-robin", CreateChoice::RoundRobin),
+    ];
+    let create_choice = t.get("create_choice", value::choice(choices));
+    let suppress_capabilities = t.list(
+        "suppress_capabilities",
+        limits::CONFIG_ENTRIES_MAX,
+        value::capability,
+    );
     let upstream = t.table("upstream");
     if !t.has("upstream") {
         t.fail("[proxy] needs [proxy.upstream]: how it logs in at backends".to_owned());
     }
     let upstream = upstream.and_then(|table| upstream_table(context, table));
     t.finish();
+    let default = Proxy::new(imap?, upstream?);
     Some(Proxy {
-        imap: imap?,
         imaps: imaps?,
-        admin_actions: AdminActions::Refer,
-        upstream: upstream?,
+        suppress_capabilities: suppress_capabilities.unwrap_or_default(),
+        admin_actions: admin_actions.unwrap_or(default.admin_actions),
+        proxy_users: proxy_users.unwrap_or_default(),
+        referrals: referrals.unwrap_or(default.referrals),
+        login_referrals: login_referrals.unwrap_or(default.login_referrals),
+        create_servers: create_servers.unwrap_or_default(),
+        create_choice: create_choice.unwrap_or(default.create_choice),
+        ..default
     })
+}
+
+/// A server's name as the mailbox list has it.
+fn server(value: &toml::de::DeValue<'_>) -> Result<String, String> {
+    let name = value::string(value)?;
+    if is_host_name(&name) {
+        Ok(name.to_ascii_lowercase())
+    } else {
+        Err("is no host name".to_owned())
+    }
 }
 
 /// Addresses to listen on, none twice; empty where the key isn't there.
@@ -92,21 +115,23 @@ fn upstream_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Upstrea
         let address = value::from_str(&value::string(address)?)?;
         Ok((name.to_ascii_lowercase(), address))
     });
+    let forward_client = t.get("forward_client", value::boolean);
     let pipes = t.get("pipes", value::integer(0..=limits::PIPES_MOST));
     t.finish();
+    let default = Upstream::new(authname?, password?);
     Some(Upstream {
-        authname: authname?,
-        password: password?,
+        forward_client: forward_client.unwrap_or(default.forward_client),
         imap_port: imap_port.unwrap_or(match tls.mode {
             TlsMode::Implicit => 993,
-            TlsMode::Off | TlsMode::StartTls => 143,
+            TlsMode::Off | TlsMode::StartTls => default.imap_port,
         }),
         tls,
-        hosts: hosts
-            .unwrap_or_default()
-            .into_iter()
-            .collect::<BTreeMap<_, _>>(),
-        pipes: usize::try_from(pipes.unwrap_or(limits::PIPES_DEFAULT)).ok()?,
+        hosts: hosts.unwrap_or_default().into_iter().collect(),
+        pipes: match pipes {
+            Some(pipes) => usize::try_from(pipes).ok()?,
+            None => default.pipes,
+        },
+        ..default
     })
 }
 

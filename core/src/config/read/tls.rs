@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use super::Context;
 use crate::config::endpoint::is_host_name;
 use crate::config::reader::Table;
-use crate::config::{Certificate, MupdateServer, Proxy, Tls, TlsClient, TlsMode, value};
+use crate::config::{Backend, Certificate, MupdateServer, Proxy, Tls, TlsClient, TlsMode, value};
 use crate::limits;
 use crate::rt::Address;
 
@@ -77,14 +77,16 @@ pub(super) fn settle(
     context: &mut Context<'_>,
     t: &Table<'_>,
     written: Written,
-    proxy: Option<&Proxy>,
-    mupdate: Option<&MupdateServer>,
+    (proxy, backend, mupdate): (Option<&Proxy>, Option<&Backend>, Option<&MupdateServer>),
 ) -> Tls {
-    let imaps = proxy.map_or(&[][..], |proxy| &proxy.imaps);
     let imap = proxy.into_iter().flat_map(|proxy| &proxy.imap);
+    let stored = backend.into_iter().flat_map(|backend| &backend.imap);
+    let delivered = backend.into_iter().flat_map(|backend| &backend.lmtp);
     let listen = mupdate.into_iter().flat_map(|server| &server.listen);
     let plain: Vec<_> = imap
         .map(|address| ("proxy.imap", address))
+        .chain(stored.map(|address| ("backend.imap", address)))
+        .chain(delivered.map(|address| ("backend.lmtp", address)))
         .chain(listen.map(|address| ("mupdate.server.listen", address)))
         .collect();
     let open: Vec<_> = plain
@@ -93,8 +95,15 @@ pub(super) fn settle(
         .collect();
     let allowed = written.allow_plaintext.unwrap_or(open.is_empty());
     if written.certificates.is_empty() {
-        if !imaps.is_empty() {
-            t.fail("proxy.imaps needs [tls] certificate and key".to_owned());
+        let implicit = [
+            ("proxy.imaps", proxy.map(|proxy| &proxy.imaps)),
+            ("backend.imaps", backend.map(|backend| &backend.imaps)),
+        ];
+        let wanting = implicit
+            .iter()
+            .find(|(_, addresses)| addresses.is_some_and(|addresses| !addresses.is_empty()));
+        if let Some((key, _)) = wanting {
+            t.fail(format!("{key} needs [tls] certificate and key"));
         } else if let (false, Some((key, first))) =
             (allowed, open.first().copied().or_else(|| plain.first()))
         {

@@ -1,8 +1,8 @@
 //! Answers to LIST, as a Cyrus frontend gives them to the same list (names, order, attributes).
 
 use super::{
-    ALT_SLASH, Identity, Namespace, STANDARD, active, admin, listed, open, query, reserved, shown,
-    sync, user,
+    ALT_SLASH, DOMAINS, Identity, Namespace, STANDARD, active, admin, in_domains, listed, open,
+    query, reserved, shown, sync, user,
 };
 use crate::mailboxes::{Change, ListReader};
 
@@ -156,6 +156,21 @@ fn an_admin() {
         world.list(&admin(), ALT_SLASH, "", "user/alice/%"),
         "user/alice/Deep+ -user/alice/INBOX+ user/alice/Sent+ user/alice/a.b user/alice/inbox"
     );
+}
+
+#[test]
+fn an_admin_asks_for_the_level_above_users() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut writer, reader, _) = open(directory.path());
+    sync(&mut writer, &[active("example.org!user.bob", "bob lrs ")]);
+    let of_domain = Identity {
+        admin: true,
+        ..user("cyrus@example.org")
+    };
+    for who in [admin(), of_domain] {
+        let query = query(&in_domains(&who), DOMAINS, "", "user");
+        assert_eq!(shown(&listed(&reader, &query, 9)), "-user+", "{who:?}");
+    }
 }
 
 fn mailboxes_for_alt_namespace() -> Vec<Change> {

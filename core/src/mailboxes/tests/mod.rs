@@ -73,11 +73,31 @@ fn admin() -> Identity {
 const STANDARD: Namespace = Namespace {
     separator: b'.',
     alt: false,
+    default_domain: None,
 };
 const ALT_SLASH: Namespace = Namespace {
     separator: b'/',
     alt: true,
+    default_domain: None,
 };
+
+const DOMAINS: Namespace = Namespace {
+    default_domain: Some("example.com"),
+    ..STANDARD
+};
+const DOMAINS_ALT_SLASH: Namespace = Namespace {
+    default_domain: Some("example.com"),
+    ..ALT_SLASH
+};
+
+/// The same user or admin where there are virtual domains.
+fn in_domains(who: &Identity) -> Identity {
+    let user = DOMAINS.user(who.user.as_str().as_bytes()).unwrap();
+    Identity {
+        user,
+        ..who.clone()
+    }
+}
 
 fn query(who: &Identity, namespace: Namespace, reference: &str, pattern: &str) -> ListQuery {
     let patterns = [pattern.as_bytes()];

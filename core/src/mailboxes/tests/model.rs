@@ -6,7 +6,8 @@ use proptest::prelude::{Strategy, any, prop, prop_oneof, proptest};
 use proptest::test_runner::Config;
 
 use super::{
-    ALT_SLASH, Identity, Namespace, STANDARD, admin, listed, name, open, query, sync, user,
+    ALT_SLASH, DOMAINS, DOMAINS_ALT_SLASH, Identity, Namespace, STANDARD, admin, in_domains,
+    listed, name, open, query, sync, user,
 };
 use crate::mailboxes::{
     Acl, Change, ListReader, Listed, Location, Name, Pattern, Rights, SyncToken,
@@ -36,13 +37,18 @@ fn a_name() -> impl Strategy<Value = Name> {
         Just("Other Users"),
         Just("\u{1}"),
         Just("zz"),
+        Just("x@y"),
+    ];
+    let domain = prop_oneof![
+        12 => Just(""), 3 => Just("a.org!"), 1 => Just("a!"), 1 => Just("user.org!"), 1 => Just("zz!"),
     ];
     let shape = prop::collection::vec(part, 1..5).prop_map(|parts| parts.join("."));
     prop_oneof![4 => shape.clone(), 3 => shape.clone().prop_map(|rest| format!("user.alice.{rest}")),
         2 => shape.prop_map(|rest| format!("user.bob.{rest}")),
         1 => Just("user.alice".to_owned()), 1 => Just("user.bob".to_owned()),
         1 => (470..490_usize).prop_map(|length| "long.".repeat(length / 5))]
-    .prop_map(|text| name(text.trim_end_matches('.')))
+    .prop_flat_map(move |text| domain.clone().prop_map(move |domain| format!("{domain}{text}")))
+    .prop_map(|text| name(text[..text.len().min(490)].trim_end_matches('.')))
 }
 
 use proptest::prelude::Just;
@@ -59,6 +65,8 @@ fn an_acl() -> impl Strategy<Value = Acl> {
         Just("group:a-group-with-a-very-long-name"),
         Just("cyrus"),
         Just("x.y"),
+        Just("alice@a.org"),
+        Just("alice@y"),
         Just(""),
     ];
     let rights = prop_oneof![
@@ -108,7 +116,9 @@ fn an_identity() -> impl Strategy<Value = Identity> {
         .push("a-group-with-a-very-long-name".to_owned());
     prop_oneof![
         4 => Just(user("alice")), 2 => Just(user("bob")), 2 => Just(grouped),
-        1 => Just(user("x.y")), 2 => Just(admin()),
+        1 => Just(user("x.y")), 2 => Just(admin()), 2 => Just(user("alice@a.org")),
+        1 => Just(user("bob@user.org")),
+        1 => Just(Identity { admin: true, ..user("cyrus@a.org") }),
     ]
 }
 
@@ -117,6 +127,7 @@ fn a_pattern() -> impl Strategy<Value = String> {
         4 => Just("*"), 4 => Just("%"), 4 => Just("/"), 1 => Just("user"), 1 => Just("alice"),
         1 => Just("a"), 1 => Just("b"), 1 => Just("INBOX"), 1 => Just("Other Users"),
         1 => Just("inbox"), 1 => Just("Shared Folders"), 1 => Just("x.y"), 1 => Just("l"),
+        1 => Just("@a.org"), 1 => Just("@user.org"), 1 => Just("@"), 1 => Just("@example.com"),
     ];
     prop::collection::vec(part, 0..6).prop_map(|parts| parts.concat())
 }
@@ -138,34 +149,52 @@ fn expected(model: &Model, who: &Identity, namespace: Namespace, pattern: &str) 
     let sees = |name: &Name, acl: &Acl| {
         acl.rights_on(name, who).contains(Rights::LOOKUP) && (who.admin || !name.is_deleted())
     };
-    let seen: Vec<String> = model
+    let seen: Vec<(&Name, String)> = model
         .iter()
         .filter(|(name, acl)| acl.as_ref().is_some_and(|acl| sees(name, acl)))
-        .filter_map(|(name, _)| namespace.external(name, who))
-        .map(|name| String::from_utf8(name).unwrap())
+        .filter_map(|(name, _)| Some((name, namespace.external(name, who)?)))
+        .map(|(name, external)| (name, String::from_utf8(external).unwrap()))
         .collect();
+    let shows_domains = who.admin && namespace.default_domain.is_some();
     let pattern = match pattern.split_once(delimiter).unwrap_or((pattern, "")) {
         (first, _) if first.eq_ignore_ascii_case("INBOX") => format!("INBOX{}", &pattern[5..]),
         _ => pattern.to_owned(),
     };
-    let below = |name: &str| {
-        let below = format!("{name}{delimiter}");
-        seen.iter().any(|other| other.starts_with(&below))
+    let begins = |name: &str, with: &str, delimiter: char| {
+        name.strip_prefix(with)
+            .is_some_and(|rest| rest.starts_with(delimiter))
+    };
+    // What an admin sees with a domain has nothing below it; in another than the default one, no
+    // level above it but `user`.
+    let stands_alone = |external: &str| shows_domains && external.contains('@');
+    let below = |name: &Name, external: &str| {
+        let is_below = |(other, shown): &(&Name, String)| match shows_domains {
+            false => begins(shown, external, delimiter),
+            true => other.domain().is_empty() && begins(&other.to_string(), &name.to_string(), '.'),
+        };
+        !stands_alone(external) && seen.iter().any(is_below)
     };
     let mut lines: Vec<String> = Vec::new();
-    for name in seen
-        .iter()
-        .filter(|name| naive(pattern.as_bytes(), name.as_bytes(), delimiter))
-    {
-        lines.push(format!("{name}{}", if below(name) { "+" } else { "" }));
+    for (name, external) in &seen {
+        if naive(pattern.as_bytes(), external.as_bytes(), delimiter) {
+            let children = if below(name, external) { "+" } else { "" };
+            lines.push(format!("{external}{children}"));
+        }
     }
-    let levels = seen.iter().flat_map(|name| {
-        name.match_indices(delimiter)
-            .map(|(at, _)| &name[..at])
+    let levels = seen.iter().flat_map(|(name, external)| {
+        let local = match external.rfind('@') {
+            Some(at) if shows_domains => at,
+            _ => external.len(),
+        };
+        let levels = external[..local].match_indices(delimiter);
+        let levels = levels.map(|(at, _)| &external[..at]);
+        let in_domain = shows_domains && !name.domain().is_empty();
+        levels
+            .filter(|level| !in_domain || *level == "user")
             .collect::<Vec<_>>()
     });
     for level in levels.filter(|_| !pattern.ends_with('*')) {
-        if !seen.iter().any(|name| name == level)
+        if !seen.iter().any(|(_, external)| external == level)
             && naive(pattern.as_bytes(), level.as_bytes(), delimiter)
         {
             lines.push(format!("-{level}+"));
@@ -220,7 +249,13 @@ fn compare(model: &Model, reader: &ListReader, who: &Identity, pattern: &str) {
             alt: false,
             ..ALT_SLASH
         },
+        DOMAINS,
+        DOMAINS_ALT_SLASH,
     ] {
+        let who = &match namespace.default_domain {
+            Some(_) => in_domains(who),
+            None => who.clone(),
+        };
         let pattern = pattern.replace('/', &char::from(namespace.delimiter()).to_string());
         let query = query(who, namespace, "", &pattern);
         let lines = listed(reader, &query, 3);
@@ -303,7 +338,8 @@ proptest! {
 
     #[test]
     fn names_round_trip(name in a_name(), who in an_identity()) {
-        for namespace in [STANDARD, ALT_SLASH, Namespace { separator: b'.', alt: true }] {
+        for namespace in [STANDARD, ALT_SLASH, Namespace { alt: true, ..STANDARD }, DOMAINS, DOMAINS_ALT_SLASH] {
+            let who = if namespace.default_domain.is_some() { in_domains(&who) } else { who.clone() };
             if let Some(external) = namespace.external(&name, &who)
                 && let Ok(internal) = namespace.internal(&external, &who)
             {

@@ -1,6 +1,9 @@
 //! Names, users, ACLs and groups, one by one.
 
-use super::{ALT_SLASH, Identity, Namespace, STANDARD, admin, name, user};
+use super::{
+    ALT_SLASH, DOMAINS, DOMAINS_ALT_SLASH, Identity, Namespace, STANDARD, admin, in_domains, name,
+    user,
+};
 use crate::mailboxes::{Acl, Groups, Name, NameError, Prefixes, Rights, UserId};
 
 fn internal(namespace: Namespace, who: &Identity, client: &str) -> String {
@@ -114,6 +117,152 @@ fn what_a_mailbox_is_called() {
 }
 
 #[test]
+fn names_in_domains() {
+    let bob = in_domains(&user("bob@example.org"));
+    let own = |client| internal(DOMAINS, &bob, client);
+    assert_eq!(own("INBOX.Sent"), "example.org!user.bob.Sent");
+    assert_eq!(own("user.al.x"), "example.org!user.al.x");
+    assert_eq!(own("shared"), "example.org!shared");
+    assert_eq!(own("INBOX.x@y.org"), "example.org!user.bob.x@y.org");
+    assert_eq!(own("example.net!shared"), "BadByte(33)");
+    assert_eq!(
+        internal(DOMAINS, &user("bob"), "example.net!shared"),
+        "BadByte(33)",
+        "the default domain's users don't get into others"
+    );
+    let alt = |client| internal(DOMAINS_ALT_SLASH, &bob, client);
+    assert_eq!(alt("Se.nt"), "example.org!user.bob.Se^nt");
+    assert_eq!(alt("Other Users/al"), "example.org!user.al");
+    assert_eq!(alt("Shared Folders/a"), "example.org!a");
+    let longest = "a".repeat(478);
+    assert_eq!(own(&longest).len(), 490);
+    assert_eq!(own(&format!("{longest}a")), "TooLong");
+
+    let shown = |namespace: Namespace, who: &Identity, text: &str| {
+        let external = namespace.external(&name(text), who);
+        external.map_or_else(|| "-".to_owned(), |name| String::from_utf8(name).unwrap())
+    };
+    for (text, to_bob, to_default, to_admin, to_their_admin) in [
+        (
+            "example.org!user.bob",
+            "INBOX",
+            "-",
+            "user/bob@example.org",
+            "user/bob@example.org",
+        ),
+        (
+            "example.org!a^b.c",
+            "Shared Folders/a.b/c",
+            "-",
+            "a.b/c@example.org",
+            "a.b/c@example.org",
+        ),
+        ("example.net!shared", "-", "-", "shared@example.net", "-"),
+        ("shared", "-", "Shared Folders/shared", "shared", "-"),
+        (
+            "user.al.x@y",
+            "-",
+            "Other Users/al/x@y",
+            "user/al/x@y@example.com",
+            "-",
+        ),
+        ("example.org!user", "-", "-", "-", "-"),
+        ("a!b!c", "-", "-", "-", "-"),
+    ] {
+        let shown = |who: &Identity| shown(DOMAINS_ALT_SLASH, who, text);
+        assert_eq!(shown(&bob), to_bob);
+        assert_eq!(shown(&user("bob")), to_default);
+        assert_eq!(shown(&admin()), to_admin);
+        assert_eq!(shown(&admin_of_domain()), to_their_admin);
+    }
+    assert_eq!(
+        shown(STANDARD, &admin(), "example.org!a"),
+        "-",
+        "no domains here"
+    );
+    assert_eq!(shown(STANDARD, &user("bob"), "example.org!a"), "-");
+}
+
+fn admin_of_domain() -> Identity {
+    let admin = in_domains(&user("cyrus@example.org"));
+    Identity {
+        admin: true,
+        ..admin
+    }
+}
+
+#[test]
+fn what_an_admin_calls_a_mailbox_in_a_domain() {
+    let named = |client| internal(DOMAINS_ALT_SLASH, &admin(), client);
+    assert_eq!(named("user/x.y/z@example.org"), "example.org!user.x^y.z");
+    assert_eq!(named("shared@example.com"), "shared");
+    assert_eq!(named("user/al/x@y@example.com"), "user.al.x@y");
+    assert_eq!(named("shared"), "shared");
+    assert_eq!(named("inbox/a"), "user.cyrus.a");
+    assert_eq!(named("user@example.org"), "Reserved");
+    for bad in ["a@b/c", "a@", "a@b..c", "a@.b", "a@b!c"] {
+        assert_eq!(named(bad), "BadDomain", "{bad:?}");
+    }
+    assert_eq!(named("@example.org"), "Empty");
+    let theirs = |client| internal(DOMAINS_ALT_SLASH, &admin_of_domain(), client);
+    assert_eq!(theirs("shared"), "example.org!shared");
+    assert_eq!(theirs("user/bob@example.org"), "example.org!user.bob");
+    assert_eq!(theirs("INBOX"), "example.org!user.cyrus");
+    assert_eq!(theirs("shared@example.net"), "OtherDomain");
+    assert_eq!(theirs("shared@example.com"), "OtherDomain");
+    let rights = |text: &str| admin_of_domain().implicit_rights(&name(text));
+    assert_eq!(rights("example.org!a"), Rights::ADMIN);
+    assert_eq!(rights("a"), Rights::NONE);
+}
+
+#[test]
+fn users_in_domains() {
+    let user = |text: &str| DOMAINS.user(text.as_bytes());
+    let bob = user("Bob@Example.org").unwrap();
+    assert_eq!(
+        (bob.as_str(), bob.domain()),
+        ("bob@example.org", Some("example.org"))
+    );
+    assert_eq!(bob.inbox().as_bytes(), b"example.org!user.bob");
+    assert_eq!(
+        user("x.y@a.org").unwrap().inbox().as_bytes(),
+        b"a.org!user.x^y"
+    );
+    let default = user("BOB@EXAMPLE.COM").unwrap();
+    assert_eq!((default.as_str(), default.domain()), ("bob", None));
+    assert_eq!(default, user("bob").unwrap());
+    for bad in [
+        "@a.org",
+        "bob@",
+        "bob@a@b",
+        "bob@a..b",
+        "bob@a&b",
+        "-bob@a.org",
+    ] {
+        assert!(user(bad).is_err(), "{bad:?}");
+    }
+    let off = STANDARD.user(b"bob@a.org").unwrap();
+    assert_eq!(
+        (off.domain(), off.inbox().as_bytes()),
+        (None, &b"user.bob@a^org"[..])
+    );
+    let owned = |text: &str| name(text).is_owned_by(&bob);
+    assert!(owned("example.org!user.bob") && owned("example.org!user.bob.x"));
+    assert!(
+        !owned("user.bob") && !owned("example.net!user.bob") && !owned("example.org!user.bobo")
+    );
+    assert_eq!(name("a.org!b.c").parent(), Some(name("a.org!b")));
+    assert_eq!(name("a.org!b").parent(), None);
+    assert!(name("a.org!user.b").is_inbox() && !name("a.org!user.b.c").is_inbox());
+    assert!(name("a.org!DELETED.user.b").is_deleted());
+    let who = in_domains(&super::user("bob@example.org"));
+    let named = |text: &str| DOMAINS.named_user(text.as_bytes(), &who);
+    assert_eq!(named("al").unwrap().as_str(), "al@example.org");
+    assert_eq!(named("al@example.com").unwrap().as_str(), "al");
+    assert_eq!(named("anyone"), None);
+}
+
+#[test]
 fn modified_utf7() {
     let good = |text: &str| Name::parse(text.as_bytes()).is_ok();
     for name in [
@@ -174,6 +323,19 @@ fn names_from_mupdate() {
 #[test]
 fn rights_as_cyrus_prints_them() {
     let shown = |text: &str| Rights::parse(text.as_bytes()).to_string();
+    // As a Cyrus 3.6.1 backend answers MYRIGHTS.
+    for (given, answered) in [
+        ("lrc", "lrkxc"),
+        ("lrd", "lrted"),
+        ("lrkc", "lrkc"),
+        ("lrtd", "lrtd"),
+        ("lred", "lred"),
+        ("lrcd", "lrkxtecd"),
+        ("lrkd", "lrktecd"),
+        ("lrct", "lrkxtcd"),
+    ] {
+        assert_eq!(shown(given), answered);
+    }
     assert_eq!(shown("lrswipkxtecdan"), "lrswipkxtecdan");
     assert_eq!(shown("lc"), "lkxc");
     assert_eq!(shown("ld"), "lted");
@@ -188,7 +350,8 @@ fn rights_as_cyrus_prints_them() {
 #[test]
 fn rights_that_may_be_given() {
     let listed = |text: &str, identifier: &str| {
-        let (always, others) = Rights::listed_for(&name(text), identifier.as_bytes());
+        let user = STANDARD.named_user(identifier.as_bytes(), &user("alice"));
+        let (always, others) = Rights::listed_for(&name(text), user.as_ref());
         others.fold(always.to_string(), |line, letter| {
             format!("{line} {letter}")
         })

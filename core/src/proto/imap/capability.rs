@@ -71,6 +71,14 @@ impl Capabilities {
             .is_some_and(|name| name.starts_with(&prefix))
     }
 
+    /// The largest message that the server takes (APPENDLIMIT, RFC 7889), if it says so.
+    #[must_use]
+    pub fn append_limit(&self) -> Option<u64> {
+        let prefix = "APPENDLIMIT=";
+        let named = self.names.range(prefix.to_owned()..).next()?;
+        named.strip_prefix(prefix)?.parse().ok()
+    }
+
     /// The names, in capitals and order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)

@@ -150,6 +150,26 @@ impl<'a> Cursor<'a> {
             .ok_or(ParseError::Number)
     }
 
+    /// A 32-bit number.
+    ///
+    /// # Errors
+    /// If there is none, or it is too large.
+    pub fn number32(&mut self) -> Parsed<u32> {
+        u32::try_from(self.number()?).map_err(|_| ParseError::Number)
+    }
+
+    /// A modification sequence (RFC 7162 section 7, `mod-sequence-valzer`): 63 bits.
+    ///
+    /// # Errors
+    /// If there is none, or it is too large.
+    pub fn modseq(&mut self) -> Parsed<u64> {
+        let number = self.number()?;
+        if i64::try_from(number).is_err() {
+            return Err(ParseError::Number);
+        }
+        Ok(number)
+    }
+
     /// A sequence set, `$` (RFC 5182) among them, as it came: `1:*,7`. Its characters are checked.
     ///
     /// # Errors
@@ -240,7 +260,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn run(&mut self, is: impl Fn(u8) -> bool, what: &'static str) -> Parsed<&'a [u8]> {
+    /// What comes next of characters that `is` takes: one at least.
+    pub(super) fn run(&mut self, is: impl Fn(u8) -> bool, what: &'static str) -> Parsed<&'a [u8]> {
         let len = self.rest.iter().take_while(|byte| is(**byte)).count();
         if len == 0 {
             return Err(ParseError::Expected(what));

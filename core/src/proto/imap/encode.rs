@@ -171,6 +171,18 @@ impl Request {
         Ok(self)
     }
 
+    /// Appends `value` as [`Self::astring`] does, but never as an atom.
+    ///
+    /// # Errors
+    /// If `value` holds a NUL; nothing is appended then.
+    pub fn string(&mut self, value: &[u8]) -> Result<&mut Self, HasNul> {
+        match form(value)? {
+            Form::Atom | Form::Quoted => quote(&mut self.bytes, value),
+            Form::Literal => return self.astring(value),
+        }
+        Ok(self)
+    }
+
     /// Appends gathered arguments as a client sent them, literals included; only the literals'
     /// markers are rewritten to the form that the backend takes. What a framer wouldn't have let
     /// through (a line's end or a NUL outside of literals, a marker at the end) ends it: no second command comes of it.

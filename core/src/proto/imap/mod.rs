@@ -1,25 +1,50 @@
-//! IMAP as far as a frontend has to understand it (RFC 3501, RFC 9051), and nothing more.
+//! IMAP as far as a frontend and a backend have to understand it (RFC 3501, RFC 9051), and nothing more.
 //!
 //! A command is split into tag, verb and arguments ([`command()`]); the arguments are read with a
 //! [`Cursor`] by whoever routes the command. What is sent on is built by [`encode`]: strings are
 //! encoded anew, never pasted. Responses of backends are read where the frontend acts on them:
-//! [`status`], [`list`] and [`Capabilities`].
+//! [`status`], [`list`], [`Fetch`] and [`Capabilities`]. What a backend carries out is read whole:
+//! [`FetchCommand`], [`StoreCommand`], [`SearchCommand`], [`StatusCommand`], [`AppendOptions`].
 
 mod append;
+mod append_options;
 mod capability;
 mod chars;
 mod command;
 mod cursor;
+mod date;
 pub mod encode;
+mod fetch;
+mod fetch_command;
+pub mod flags;
+mod list_command;
 mod marker;
 mod response;
+mod search;
+mod section;
+mod sequence;
+mod status_items;
+mod store_command;
+mod uids;
 mod verb;
 
-pub use append::{AppendHead, is_append_options};
+pub use append::{AppendHead, Follows, Part, append_follows};
+pub use append_options::AppendOptions;
 pub use capability::{Capabilities, Literals};
 pub use command::{Authenticate, BadCommand, Command, command};
 pub use cursor::{Cursor, ParseError};
+pub use date::{DateTime, Day};
+pub use fetch::{Fetch, is_body};
+pub use fetch_command::{FetchCommand, FetchItem};
+pub use flags::{FlagList, SYSTEM_FLAGS};
+pub use list_command::{ListCommand, Returns, Selection};
 pub use response::{List, Status, StatusKind, list, status};
+pub use search::{Charset, DateOf, SearchCommand, SearchError, SearchKey, SearchReturns, When};
+pub use section::{Section, SectionForm, SectionText};
+pub use sequence::{Ranges, SequenceSet};
+pub use status_items::{StatusCommand, StatusItem};
+pub use store_command::{StoreCommand, StoreMode};
+pub use uids::Uids;
 pub use verb::Verb;
 
 #[cfg(test)]

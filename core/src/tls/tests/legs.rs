@@ -15,7 +15,7 @@ use crate::tls::{Acceptor, Certificates, Connector, Leg, discard_exact, relay_ex
 
 const SECONDS: Duration = Duration::from_secs(10);
 
-fn run<F: Future>(test: F) -> F::Output {
+pub(super) fn run<F: Future>(test: F) -> F::Output {
     rt::block_on(ShardConfig::default(), async {
         rt::timeout(SECONDS, test).await.unwrap()
     })
@@ -23,7 +23,7 @@ fn run<F: Future>(test: F) -> F::Output {
 }
 
 /// Two ends of a connection.
-async fn connection() -> (Stream, Stream) {
+pub(super) async fn connection() -> (Stream, Stream) {
     let listener = Listener::bind(&Address::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
     let address = listener.local_address().unwrap();
     let client = Stream::connect(&address, SECONDS).await.unwrap();
@@ -43,7 +43,7 @@ fn connector(settings: &TlsClient) -> Connector {
 }
 
 /// Does two things at once.
-async fn join<A: Future, B: Future>(one: A, other: B) -> (A::Output, B::Output) {
+pub(super) async fn join<A: Future, B: Future>(one: A, other: B) -> (A::Output, B::Output) {
     let (mut one, mut other) = (pin!(one), pin!(other));
     let (mut first, mut second) = (None, None);
     poll_fn(|context| {
@@ -82,7 +82,7 @@ async fn shake_hands(
     [(client, connected), (server, accepted)]
 }
 
-async fn legs() -> (Leg, Leg) {
+pub(super) async fn legs() -> (Leg, Leg) {
     static FILES: OnceLock<Certificate> = OnceLock::new();
     let files = FILES.get_or_init(|| authority().issue("legs", "a.test"));
     let acceptor = certificates(std::slice::from_ref(files)).acceptor(pool());
@@ -93,7 +93,7 @@ async fn legs() -> (Leg, Leg) {
     (client, server)
 }
 
-async fn read(leg: &Leg, len: usize) -> Vec<u8> {
+pub(super) async fn read(leg: &Leg, len: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     while bytes.len() < len {
         let left = len - bytes.len();
@@ -103,14 +103,14 @@ async fn read(leg: &Leg, len: usize) -> Vec<u8> {
     bytes
 }
 
-fn data(len: usize) -> Vec<u8> {
+pub(super) fn data(len: usize) -> Vec<u8> {
     (0..len)
         .map(|n| u8::try_from(n * 7 % 253).unwrap())
         .collect()
 }
 
 /// Whether the leg wakes its reader within a short while.
-async fn wakes(leg: &Leg) -> bool {
+pub(super) async fn wakes(leg: &Leg) -> bool {
     rt::timeout(Duration::from_millis(50), leg.readable())
         .await
         .is_ok()

@@ -52,7 +52,7 @@ pub enum CommandEvent {
         /// Bytes to take.
         len: usize,
     },
-    /// `buf[..len]` is an APPEND up to and with the line that announces a message, which isn't
+    /// `buf[..len]` is an APPEND or REPLACE up to and with the line that announces a message, which isn't
     /// gathered. Take `len` bytes, let the literal pass and call [`CommandFramer::resume`], or call
     /// [`CommandFramer::refuse`].
     Stream {
@@ -127,7 +127,7 @@ pub struct CommandFramer {
     expect: Expect,
     /// Where the current line starts in the buffer; what is before it is gathered.
     start: usize,
-    /// The command is an APPEND.
+    /// The command is an APPEND or REPLACE.
     append: bool,
     /// A message of this command has gone by.
     resumed: bool,
@@ -239,7 +239,7 @@ impl CommandFramer {
         };
         let mut mailbox = false;
         if self.start == 0 && !self.resumed {
-            let arguments = append_arguments(&buf[..line.marker]);
+            let arguments = streamed_arguments(&buf[..line.marker]);
             self.append = arguments.is_some();
             mailbox = arguments.is_some_and(|bytes| bytes.iter().all(|byte| *byte == b' '));
         }
@@ -371,12 +371,22 @@ fn is_tag_char(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"(){%*\"\\+".contains(&byte)
 }
 
-/// What follows `tag SP "APPEND"` in a command's first line.
-fn append_arguments(text: &[u8]) -> Option<&[u8]> {
-    let verb = memchr::memchr(b' ', text)? + 1;
-    let name = text.get(verb..verb + "APPEND".len())?;
-    let arguments = &text[verb + "APPEND".len()..];
-    (name.eq_ignore_ascii_case(b"APPEND") && arguments.first() == Some(&b' ')).then_some(arguments)
+/// What follows `tag SP "APPEND"`, or `tag SP ["UID" SP] "REPLACE" SP sequence-set`, in a command's
+/// first line.
+fn streamed_arguments(text: &[u8]) -> Option<&[u8]> {
+    let tag = memchr::memchr(b' ', text)?;
+    let text = &text[tag + 1..];
+    let after = |text: &'_ [u8], name: &[u8]| {
+        let starts = text.get(..name.len())?.eq_ignore_ascii_case(name);
+        (starts && text.get(name.len()) == Some(&b' ')).then_some(name.len())
+    };
+    if let Some(end) = after(text, b"APPEND") {
+        return Some(&text[end..]);
+    }
+    let text = after(text, b"UID").map_or(text, |end| &text[end + 1..]);
+    let text = &text[after(text, b"REPLACE")? + 1..];
+    let number = memchr::memchr(b' ', text)?;
+    Some(&text[number..])
 }
 
 #[cfg(test)]

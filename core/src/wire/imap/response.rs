@@ -4,7 +4,8 @@
 //! not yet taken. After `Line` take `len` bytes; if it announces a literal, let the literal pass
 //! too and call [`ResponseScanner::literal_done`]. Lines of up to `line_bytes_max` bytes come
 //! whole. Longer data (a FETCH of an ENVELOPE, a SEARCH of a large mailbox) comes in `Partial`
-//! pieces; longer lines of any other kind are an error.
+//! pieces. So that an answer such as COPYUID may be long, a status response whose [code] is longer than that comes
+//! whole nevertheless, up to [`CODE_BYTES_MAX`]; longer lines of any other kind are an error.
 //!
 //! Backends aren't trusted: what isn't a response is an error, after which the connection can only
 //! be closed. Invariants: a literal is seen only where one may be (never in a status response's text);
@@ -127,10 +128,14 @@ enum Rest {
     OpenCode,
 }
 
+/// The longest status response whose code isn't closed where other lines have to end.
+const CODE_BYTES_MAX: usize = 1024 * 1024;
+
 /// Walks over responses.
 #[derive(Clone, Debug)]
 pub struct ResponseScanner {
     search: EndSearch,
+    line_bytes_max: usize,
     at: At,
 }
 
@@ -145,6 +150,7 @@ impl ResponseScanner {
         let max = line_bytes_max.max(Self::LINE_BYTES_MIN);
         Self {
             search: EndSearch::new(max),
+            line_bytes_max: max,
             at: At::Start,
         }
     }
@@ -161,7 +167,15 @@ impl ResponseScanner {
         }
         let found = match self.search.next(buf) {
             End::NeedMore => return ResponseEvent::NeedMore,
-            End::At(text) => self.line(&buf[..text]),
+            End::At(text) => {
+                self.search.max = self.line_bytes_max;
+                self.line(&buf[..text])
+            }
+            End::TooLong if self.is_long_code(&buf[..self.search.max]) => {
+                self.search.start_at(self.search.max);
+                self.search.max = CODE_BYTES_MAX.max(self.line_bytes_max);
+                return self.next(buf);
+            }
             End::TooLong => self.piece(&buf[..self.search.max]),
             End::Nul(_) => Err(BadResponse::Line(LineError::Nul)),
             End::BareLf(_) => Err(BadResponse::Line(LineError::BareLf)),
@@ -223,6 +237,16 @@ impl ResponseScanner {
             literal,
             start,
         }))
+    }
+
+    /// Whether the first bytes of a line are in a status response's code, and it may be longer.
+    fn is_long_code(&self, text: &[u8]) -> bool {
+        let open = match self.at {
+            At::Start => classify(text).and_then(|(_, rest)| rest) == Some(Rest::OpenCode),
+            At::OpenCode => code_in(text).is_some(),
+            _ => false,
+        };
+        open && self.search.max < CODE_BYTES_MAX
     }
 
     /// The first bytes of a line that is longer than the limit.

@@ -118,6 +118,20 @@ fn an_appends_mailbox_is_gathered() {
 }
 
 #[test]
+fn a_replace_is_streamed_behind_its_numbers() {
+    for head in [
+        "a REPLACE 4 x",
+        "a uid replace * \"x y\" (\\Seen)",
+        "a UID REPLACE 4 {1+}\r\nx",
+    ] {
+        let head = format!("{head} {{3+}}\r\n");
+        let seen = commands(format!("{head}abc\r\n"));
+        assert_eq!(seen[0], stream(&head, 3, true));
+        assert_eq!(seen[2], complete("\r\n"));
+    }
+}
+
+#[test]
 fn an_append_may_go_on_after_a_message() {
     let seen = commands("a APPEND x (\\Seen) ~{3+}\r\n\0\0\0 () {2}\r\nde)\r\nb NOOP\r\n");
     let expected = [
@@ -163,7 +177,15 @@ fn a_refused_append_leaves_the_client_in_step() {
 
 #[test]
 fn other_verbs_with_append_in_them_are_gathered() {
-    for name in ["APPENDX", "XAPPEND", "UID APPEND", "LOCALAPPEND"] {
+    for name in [
+        "APPENDX",
+        "XAPPEND",
+        "UID APPEND",
+        "LOCALAPPEND",
+        "REPLACES 1",
+        "UID UID REPLACE 1",
+        "REPLACE",
+    ] {
         let text = format!("a {name} x {{3+}}\r\nabc\r\n");
         assert_eq!(commands(&text), [complete(&text)]);
     }

@@ -249,11 +249,28 @@ fn no_other_long_line_is_taken() {
         format!("a1 OK {long}"),
         format!("* OK {long}"),
         format!("+ {long}"),
-        format!("* OK [BADURL {{1}}\r\nx{long}"),
     ] {
         assert_eq!(brief(line).pop().as_deref(), Some("!Line too long"));
     }
     assert_eq!(brief(long), ["!not an IMAP response"]);
+}
+
+#[test]
+fn a_long_code_comes_whole() {
+    let set = "1000000:1000001,".repeat(40);
+    for start in ["t OK", "* OK"] {
+        let line = format!("{start} [COPYUID 1 {set}7 {set}7] Done");
+        assert_eq!(brief(format!("{line}\r\nt NO\r\n")), [&line[..], "t NO"]);
+    }
+    // Behind it the limit is what it was.
+    let long = format!(
+        "t OK [COPYUID 1 {set}7 9] x\r\nt OK {}\r\n",
+        "x".repeat(400)
+    );
+    assert_eq!(brief(long).len(), 2);
+    let endless = format!("t OK [X {}", "1".repeat(CODE_BYTES_MAX + 9));
+    let seen = replay::responses(&[endless.as_bytes()], 0);
+    assert!(matches!(&seen[..], [Seen::Closed(_)]), "{seen:?}");
 }
 
 #[test]

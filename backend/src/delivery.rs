@@ -1,0 +1,119 @@
+//! A message on its way into the store: its bytes as they come, in pieces to a thread that may wait for the disk.
+
+use std::time::UNIX_EPOCH;
+
+use ravenry_core::proto::imap::DateTime;
+use ravenry_core::rt::{self, PoolError};
+
+use crate::message::Structure;
+use crate::shard::Parts;
+use crate::store::{Ready, Staged, StoreError};
+
+/// So much is gathered before it is written.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// Why a message can't be stored.
+#[derive(Debug)]
+pub(crate) enum NotStored {
+    /// The disk refuses.
+    Store(StoreError),
+    /// Too much waits for it.
+    Pool(PoolError),
+    /// It has a NUL in it, which no literal can carry (RFC 3501 section 9, CHAR8).
+    Nul,
+}
+
+impl From<StoreError> for NotStored {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<PoolError> for NotStored {
+    fn from(error: PoolError) -> Self {
+        Self::Pool(error)
+    }
+}
+
+/// A message that is coming.
+pub(crate) struct Message {
+    parts: Parts,
+    partition: String,
+    /// There once something has been written.
+    staged: Option<Staged>,
+    gathered: Vec<u8>,
+    has_nul: bool,
+}
+
+impl Message {
+    pub(crate) fn begin(parts: &Parts, partition: &str) -> Self {
+        Self {
+            parts: parts.clone(),
+            partition: partition.to_owned(),
+            staged: None,
+            gathered: Vec::new(),
+            has_nul: false,
+        }
+    }
+
+    /// Adds to it.
+    pub(crate) async fn write(&mut self, bytes: Vec<u8>) -> Result<(), NotStored> {
+        self.has_nul |= memchr::memchr(0, &bytes).is_some();
+        if self.gathered.is_empty() {
+            self.gathered = bytes;
+        } else {
+            self.gathered.extend_from_slice(&bytes);
+        }
+        if self.gathered.len() >= PIECE_BYTES {
+            self.staged = Some(self.write_gathered().await?);
+        }
+        Ok(())
+    }
+
+    async fn write_gathered(&mut self) -> Result<Staged, NotStored> {
+        let bytes = std::mem::take(&mut self.gathered);
+        let (staged, store, partition) = (
+            self.staged.take(),
+            self.parts.store.clone(),
+            self.partition.clone(),
+        );
+        let written = self.parts.disk.run(move || {
+            let mut staged = staged.map_or_else(|| store.stage(&partition), Ok)?;
+            staged.write(&bytes)?;
+            Ok::<_, StoreError>(staged)
+        });
+        Ok(written.await??)
+    }
+
+    /// All of it has come: it is on the disk when this returns.
+    pub(crate) async fn finish(mut self) -> Result<Ready, NotStored> {
+        if self.has_nul {
+            return Err(NotStored::Nul);
+        }
+        let bytes = std::mem::take(&mut self.gathered);
+        let (staged, store, partition) =
+            (self.staged.take(), self.parts.store.clone(), self.partition);
+        let finished = self.parts.disk.run(move || {
+            // A message that came in pieces has its structure made when it is first asked for.
+            let whole = staged.is_none();
+            let mut staged = staged.map_or_else(|| store.stage(&partition), Ok)?;
+            staged.write(&bytes)?;
+            let mut ready = staged.finish()?;
+            if whole {
+                ready.structure = Structure::of(&bytes).encode();
+            }
+            Ok::<_, StoreError>(ready)
+        });
+        Ok(finished.await??)
+    }
+}
+
+/// The date of a message that comes without one.
+pub(crate) fn now() -> DateTime {
+    let since = rt::wall_clock().duration_since(UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| since.as_secs());
+    DateTime {
+        seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
+        zone: 0,
+    }
+}

@@ -1,0 +1,97 @@
+//! The commands of any state: CAPABILITY, NOOP, CHECK, LOGOUT (RFC 3501 section 6.1), ID (RFC 2971), ENABLE (RFC 5161).
+
+use ravenry_core::log::printable;
+use ravenry_core::proto::imap::{Command, Cursor};
+
+use super::dispatch;
+use super::failure::{End, Failure};
+use super::select::Selected;
+use super::session::{COMPLETED, Reply, Session};
+
+/// CAPABILITY.
+pub(super) async fn capability(session: &mut Session, command: &Command<'_>) -> Reply {
+    command.no_args()?;
+    let list = dispatch::capabilities(session);
+    session.client.push_line(&format!("* CAPABILITY {list}"));
+    COMPLETED
+}
+
+/// NOOP: the news come before any reply.
+pub(super) async fn noop(_session: &mut Session, command: &Command<'_>) -> Reply {
+    command.no_args()?;
+    COMPLETED
+}
+
+/// CHECK: every change is on the disk already.
+pub(super) async fn check(
+    _session: &mut Session,
+    _selected: &mut Selected,
+    command: &Command<'_>,
+) -> Reply {
+    command.no_args()?;
+    COMPLETED
+}
+
+/// LOGOUT.
+pub(super) async fn logout(session: &mut Session, command: &Command<'_>) -> Reply {
+    command.no_args()?;
+    session.client.push_line("* BYE LOGOUT received");
+    session.client.push_tagged(command.tag, "OK Completed");
+    if session.client.flush().await.is_ok() {
+        session.client.stream.close();
+    }
+    Err(Failure::Ended(End::Logout))
+}
+
+/// ENABLE: nothing that this backend does has to be turned on yet; what is unknown is passed over.
+pub(super) async fn enable(session: &mut Session, command: &Command<'_>) -> Reply {
+    let mut args = command.args;
+    loop {
+        args.sp()?;
+        args.atom()?;
+        if args.is_done() {
+            break;
+        }
+    }
+    session.client.push_line("* ENABLED");
+    COMPLETED
+}
+
+/// ID: who we are. What the client says of itself is of use to whoever looks for a fault.
+pub(super) async fn id(session: &mut Session, command: &Command<'_>) -> Reply {
+    let mut args = command.args;
+    args.sp()?;
+    if args.peek() == Some(b'(') {
+        pairs(Cursor::new(args.paren()?))?;
+    } else {
+        args.nstring()?;
+    }
+    args.end()?;
+    tracing::debug!(session = %session.id, client = %printable(command.args.rest()), "ID");
+    let version = env!("CARGO_PKG_VERSION");
+    session.client.push_line(&format!(
+        "* ID (\"name\" \"Ravenry\" \"version\" \"{version}\")"
+    ));
+    COMPLETED
+}
+
+/// The pairs of ID, within their limits (RFC 2971 section 3.3).
+fn pairs(mut list: Cursor<'_>) -> Result<(), Failure> {
+    list.accept(b'(');
+    let mut count = 0;
+    while !list.accept(b')') {
+        if count > 0 {
+            list.sp()?;
+        }
+        let field = list.string()?;
+        list.sp()?;
+        let value = list.nstring()?.unwrap_or_default();
+        count += 1;
+        if count > 30 || field.len() > 30 || value.len() > 1024 {
+            return Err(Failure::bad(
+                "ID takes 30 pairs at most, a field of 30 and a value of 1024 bytes",
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! FETCH (RFC 3501 section 6.4.5), with EMAILID and THREADID (RFC 8474) and SAVEDATE (RFC 8514).
+//!
+//! Messages are answered in slices: their records are read from the index, what lies in files on threads that may wait
+//! for the disk, and the answers are put together on the shard. A large part is sent piece by piece.
+
+mod content;
+mod section;
+
+use ravenry_core::mailboxes::Rights;
+use ravenry_core::proto::imap::{Command, DateTime, FetchCommand, FetchItem, Uids};
+
+use self::content::{Content, Wanted};
+use super::failure::Failure;
+use super::flags;
+use super::news::Silent;
+use super::select::Selected;
+use super::session::{COMPLETED, Reply, Session, ok};
+use crate::objectid;
+use crate::store::{FlagChange, Flags, Message, Mode, Order, Outcome};
+
+/// Messages whose records are in memory at once.
+const SLICE_MESSAGES: usize = 256;
+
+/// FETCH.
+pub(super) async fn fetch(
+    session: &mut Session,
+    selected: &mut Selected,
+    command: &Command<'_>,
+) -> Reply {
+    let mut given = FetchCommand::parse(command.args, command.uid)?;
+    if given.changed_since.is_some() || given.items.contains(&FetchItem::ModSeq) {
+        return Err(Failure::bad("No CONDSTORE here"));
+    }
+    if command.uid && !given.items.contains(&FetchItem::Uid) {
+        given.items.insert(0, FetchItem::Uid);
+    }
+    let uids = selected.among(&given.set, command.uid)?;
+    let silent = see(session, selected, &given.items, &uids).await;
+    let fetch = Fetch {
+        wanted: Wanted::of(&given.items),
+        items: given.items,
+        silent,
+    };
+    let all = fetch.run(session, selected, &uids).await?;
+    session.tell(selected, command.uid, &fetch.silent).await?;
+    match all {
+        All::There => COMPLETED,
+        All::Expunged => ok("OK [EXPUNGEISSUED] Some of the messages are gone"),
+        All::Unreadable => Err(Failure::unavailable("Some of the messages can't be read")),
+    }
+}
+
+/// Whether all that was asked for has been answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum All {
+    There,
+    /// Messages are gone that the client doesn't know to be.
+    Expunged,
+    /// Files can't be read.
+    Unreadable,
+}
+
+/// Sets \Seen, where what is fetched does that and the session may. What can't be noted is fetched nevertheless.
+async fn see(session: &Session, selected: &Selected, items: &[FetchItem], uids: &Uids) -> Silent {
+    let mut silent = Silent::default();
+    let sees = items.iter().any(FetchItem::sets_seen);
+    if !sees || selected.read_only || !selected.rights.contains(Rights::SEEN) {
+        return silent;
+    }
+    let order = Order::Flags {
+        mailbox: selected.mailbox.id,
+        uids: uids.clone(),
+        change: FlagChange {
+            mode: Mode::Add,
+            system: Flags::SEEN,
+            keywords: Vec::new(),
+            unchanged_since: None,
+        },
+    };
+    let outcome = session.backend.carry_out(order).await;
+    if let Ok(Outcome::Flagged {
+        changed,
+        modseq: Some(modseq),
+        ..
+    }) = outcome
+    {
+        silent = Silent {
+            uids: changed,
+            modseq,
+        };
+    }
+    silent
+}
+
+/// A FETCH under way.
+struct Fetch {
+    items: Vec<FetchItem>,
+    wanted: Wanted,
+    /// Messages that became \Seen by it: their FLAGS are told along.
+    silent: Silent,
+}
+
+impl Fetch {
+    async fn run(
+        &self,
+        session: &mut Session,
+        selected: &Selected,
+        uids: &Uids,
+    ) -> Result<All, Failure> {
+        let store = session.backend.parts.store.clone();
+        let (mut all, mut there) = (All::There, 0);
+        for (first, last) in uids.in_order() {
+            let mut next = first;
+            loop {
+                let mut slice: Vec<Message> = Vec::new();
+                store.each_message(selected.mailbox.id, (next, last), |message| {
+                    slice.push(message);
+                    slice.len() < SLICE_MESSAGES
+                })?;
+                there += slice.len() as u64;
+                let Some(end) = slice.last().map(|message| message.uid) else {
+                    break;
+                };
+                all = all.max(self.slice(session, selected, slice).await?);
+                let Some(behind) = end.checked_add(1).filter(|next| *next <= last) else {
+                    break;
+                };
+                next = behind;
+            }
+        }
+        Ok(if there < uids.len() {
+            all.max(All::Expunged)
+        } else {
+            all
+        })
+    }
+
+    /// Answers for some messages.
+    async fn slice(
+        &self,
+        session: &mut Session,
+        selected: &Selected,
+        slice: Vec<Message>,
+    ) -> Result<All, Failure> {
+        let mut all = All::There;
+        let mut rest = slice.as_slice();
+        while !rest.is_empty() {
+            let parts = session.backend.parts.clone();
+            let (contents, taken) =
+                content::load(&parts, &selected.mailbox, rest, self.wanted).await?;
+            for (message, content) in taken.iter().zip(contents) {
+                let Some(number) = selected.numbers.number(message.uid) else {
+                    continue;
+                };
+                match content {
+                    Ok(content) => {
+                        let one = (number, message, &content);
+                        self.one(session, selected, one).await?;
+                    }
+                    Err(error) => {
+                        let path = parts.store.path(&selected.mailbox, message.uid);
+                        tracing::error!(session = %session.id, "{}: {error}", path.display());
+                        all = All::Unreadable;
+                    }
+                }
+            }
+            rest = &rest[taken.len()..];
+        }
+        Ok(all)
+    }
+
+    /// Answers for one message.
+    async fn one(
+        &self,
+        session: &mut Session,
+        selected: &Selected,
+        (number, message, content): (u32, &Message, &Content),
+    ) -> Result<(), Failure> {
+        session
+            .client
+            .push(format!("* {number} FETCH (").as_bytes());
+        for (at, item) in self.items.iter().enumerate() {
+            if at > 0 {
+                session.client.push(b" ");
+            }
+            let mut name = Vec::new();
+            item.write_name(&mut name);
+            session.client.push(&name);
+            session.client.push(b" ");
+            match item {
+                FetchItem::Section(section) => {
+                    let sent = section::send(session, section, message, content).await;
+                    sent.map_err(torn)?;
+                }
+                item => {
+                    let value = value(item, selected, message, content);
+                    session.client.send(&value).await?;
+                }
+            }
+        }
+        if self.silent.uids.has(message.uid) && !self.items.contains(&FetchItem::Flags) {
+            let flags = flags::list(selected, message);
+            session.client.push(format!(" FLAGS {flags}").as_bytes());
+        }
+        session.client.push(b")\r\n");
+        Ok(session.client.flush_if_large().await?)
+    }
+}
+
+/// Within a response nothing can be refused any more.
+fn torn(failure: Failure) -> Failure {
+    match failure {
+        Failure::No(_, text) => Failure::Torn(text.into_owned()),
+        other => other,
+    }
+}
+
+/// The value of an item that is no section.
+fn value(item: &FetchItem, selected: &Selected, message: &Message, content: &Content) -> Vec<u8> {
+    let text = match item {
+        FetchItem::Flags => flags::list(selected, message),
+        FetchItem::InternalDate => format!("\"{}\"", message.date),
+        FetchItem::Rfc822Size => message.size.to_string(),
+        FetchItem::Uid => message.uid.to_string(),
+        FetchItem::ModSeq => format!("({})", message.modseq),
+        FetchItem::EmailId => format!("({})", objectid::email_id(&message.digest)),
+        FetchItem::ThreadId => "NIL".to_owned(),
+        FetchItem::SaveDate => {
+            let (seconds, zone) = (message.saved, 0);
+            format!("\"{}\"", DateTime { seconds, zone })
+        }
+        FetchItem::Envelope => return content.structure(|structure| structure.envelope().to_vec()),
+        FetchItem::Body => return content.structure(|structure| structure.body().to_vec()),
+        FetchItem::BodyStructure => {
+            return content.structure(|structure| structure.bodystructure().to_vec());
+        }
+        FetchItem::Section(_) => String::new(),
+    };
+    text.into_bytes()
+}

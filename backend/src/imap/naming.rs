@@ -1,0 +1,179 @@
+//! What CREATE and RENAME share: whether a name may be made, and the orders that make it with the levels above it.
+//!
+//! Rights are looked at first (RFC 4314 section 4: `k` on the nearest mailbox above): who may not make a name isn't told
+//! whether it exists.
+
+use ravenry_core::mailboxes::{Acl, Identity, Name, Rights};
+
+use super::failure::Failure;
+use super::login::own_acl;
+use super::session::Session;
+use crate::store::{Order, Refused, SpecialUse, Store, StoreError};
+
+/// Whether the user may make a mailbox of this name. One that they know of exists; otherwise the levels above decide.
+pub(super) fn may_make(session: &Session, name: &Name) -> Result<(), Failure> {
+    let who = session.who()?;
+    let store = &session.backend.parts.store;
+    if let Some(there) = store.mailbox(name)?
+        && there.acl.rights_on(name, who).may_know()
+    {
+        return Err(Refused::Exists.into());
+    }
+    if is_a_users(name) && needs_inbox(store, name)? {
+        return inbox_may_be_made(session, name);
+    }
+    if who.administers(name) {
+        return Ok(());
+    }
+    match nearest_above(store, name)? {
+        Some((above, acl)) if acl.rights_on(&above, who).contains(Rights::CREATE) => Ok(()),
+        _ => Err(Failure::noperm()),
+    }
+}
+
+/// Whether a name is an inbox or below one.
+fn is_a_users(name: &Name) -> bool {
+    let levels = std::iter::successors(Some(name.clone()), Name::parent);
+    levels.into_iter().any(|level| level.is_inbox())
+}
+
+/// Whether the user's inbox that this name is, or is below, isn't there.
+fn needs_inbox(store: &Store, name: &Name) -> Result<bool, Failure> {
+    let inbox = name.owner().map(|owner| owner.inbox());
+    match inbox {
+        Some(inbox) => Ok(store.mailbox(&inbox)?.is_none()),
+        None => Ok(true),
+    }
+}
+
+/// An inbox is made by an admin, by itself; or by its user, where the site makes inboxes for who has none.
+fn inbox_may_be_made(session: &Session, name: &Name) -> Result<(), Failure> {
+    let who = session.who()?;
+    if !who.admin && name.is_owned_by(&who.user) && session.backend.parts.backend.autocreate_inbox {
+        return Ok(());
+    }
+    if !who.administers(name) {
+        return Err(Failure::noperm());
+    }
+    match name.owner() {
+        None => Err(Failure::coded("CANNOT", "No user can have this name")),
+        Some(_) if name.is_inbox() => Ok(()),
+        Some(_) => Err(Failure::coded("CANNOT", "That user has no INBOX yet")),
+    }
+}
+
+fn nearest_above(store: &Store, name: &Name) -> Result<Option<(Name, Acl)>, StoreError> {
+    let mut above = name.parent();
+    while let Some(name) = above {
+        if let Some(mailbox) = store.mailbox(&name)? {
+            return Ok(Some((name, mailbox.acl)));
+        }
+        above = name.parent();
+    }
+    Ok(None)
+}
+
+/// A mailbox to be made.
+pub(super) struct Wanted {
+    pub(super) name: Name,
+    /// `None`: where the mailbox above it is.
+    pub(super) partition: Option<String>,
+    pub(super) special_use: SpecialUse,
+    /// Where a mailbox is with nothing above it.
+    pub(super) default_partition: String,
+}
+
+impl Wanted {
+    pub(super) fn new(session: &Session, name: Name) -> Self {
+        Self {
+            name,
+            partition: None,
+            special_use: SpecialUse::NONE,
+            default_partition: session.backend.parts.backend.default_partition.clone(),
+        }
+    }
+
+    /// Makes it, and the levels above it that have no mailbox, which get the ACL of the nearest that has one. It comes last.
+    pub(super) fn orders(self, store: &Store) -> Result<Vec<Order>, Refused> {
+        let mut orders = self.orders_above(store)?;
+        let (partition, acl) = match orders.last() {
+            Some(Order::Create { partition, acl, .. }) => (partition.clone(), acl.clone()),
+            _ => self.inherited(store, &self.name)?,
+        };
+        orders.push(Order::Create {
+            name: self.name,
+            partition: self.partition.unwrap_or(partition),
+            acl,
+            special_use: self.special_use,
+        });
+        Ok(orders)
+    }
+
+    /// Makes the levels above it that have no mailbox, from the top.
+    pub(super) fn orders_above(&self, store: &Store) -> Result<Vec<Order>, Refused> {
+        if store.mailbox(&self.name).map_err(unread)?.is_some() {
+            return Err(Refused::Exists);
+        }
+        let mut missing = Vec::new();
+        let mut above = (!self.name.is_inbox())
+            .then(|| self.name.parent())
+            .flatten();
+        while let Some(name) = above {
+            if store.mailbox(&name).map_err(unread)?.is_some() {
+                break;
+            }
+            above = (!name.is_inbox()).then(|| name.parent()).flatten();
+            missing.push(name);
+        }
+        let Some(top) = missing.last() else {
+            return Ok(Vec::new());
+        };
+        let (partition, acl) = self.inherited(store, top)?;
+        let create = |name| Order::Create {
+            name,
+            partition: partition.clone(),
+            acl: acl.clone(),
+            special_use: SpecialUse::NONE,
+        };
+        Ok(missing.into_iter().rev().map(create).collect())
+    }
+
+    /// The partition and the ACL of a mailbox below one that exists, or below none.
+    fn inherited(&self, store: &Store, name: &Name) -> Result<(String, Acl), Refused> {
+        if let Some(above) = name.parent().filter(|_| !name.is_inbox())
+            && let Some(above) = store.mailbox(&above).map_err(unread)?
+        {
+            return Ok((above.partition, above.acl));
+        }
+        let acl = match name.owner() {
+            Some(owner) => own_acl(&owner),
+            None => Acl::new(SHARED_ACL),
+        };
+        Ok((self.default_partition.clone(), acl))
+    }
+}
+
+/// Who may do what with a shared mailbox that nothing is above: Cyrus' default.
+const SHARED_ACL: &[u8] = b"anyone\tlrs\t";
+
+/// The mailboxes below a name.
+pub(super) fn below(store: &Store, name: &Name) -> Result<Vec<(Name, Acl)>, Refused> {
+    let mut below = Vec::new();
+    let each = store.each_mailbox_below(name, |mailbox| {
+        below.push((mailbox.name, mailbox.acl));
+        true
+    });
+    each.map_err(unread)?;
+    Ok(below)
+}
+
+/// Whether a name is a user's own inbox.
+pub(super) fn is_own_inbox(who: &Identity, name: &Name) -> bool {
+    *name == who.user.inbox()
+}
+
+/// The index can't be read, as an answer to an order.
+pub(super) fn unread(error: StoreError) -> Refused {
+    tracing::error!("store: {error}");
+    Refused::Failed(error.to_string())
+}

@@ -1,0 +1,184 @@
+//! RENAME (RFC 3501 section 6.3.5): a mailbox with all that is below it, at once; INBOX gives its messages to a new mailbox
+//! and stays; an admin renames a user.
+
+use ravenry_core::mailboxes::{Acl, Name, Rights, UserId};
+use ravenry_core::proto::imap::Command;
+
+use super::failure::Failure;
+use super::naming::{Wanted, below, is_own_inbox, may_make, unread};
+use super::session::{COMPLETED, Reply, Session};
+use crate::store::{Limits, Order, Refused, Store};
+
+/// `RENAME old new [partition]`.
+pub(super) async fn rename(session: &Session, command: &Command<'_>) -> Reply {
+    let mut args = command.args;
+    args.sp()?;
+    let old = args.astring()?;
+    args.sp()?;
+    let new = args.astring()?;
+    let place = if args.is_done() {
+        None
+    } else {
+        args.sp()?;
+        Some(args.astring()?)
+    };
+    args.end()?;
+    let (mailbox, rights) = session.mailbox(&old)?;
+    let (old, new) = (mailbox.name, session.internal(&new)?);
+    if place.is_some() {
+        let admin = session.who()?.administers(&old);
+        let cannot = || Failure::coded("CANNOT", "Mailboxes aren't moved to other partitions here");
+        return Err(if admin { cannot() } else { Failure::noperm() });
+    }
+    if old == new {
+        return Err(Refused::Exists.into());
+    }
+    let done = if is_own_inbox(session.who()?, &old) {
+        let into = wanted(session, new)?;
+        let make = move |store: &Store| empty_inbox(store, old, into);
+        session.backend.all_or_nothing(make).await
+    } else {
+        let names = allowed(session, old, new, rights)?;
+        let make = move |store: &Store| tree(store, names);
+        session.backend.all_or_nothing(make).await
+    };
+    done?;
+    COMPLETED
+}
+
+/// A mailbox that the user may make, and that is no user's inbox.
+fn wanted(session: &Session, name: Name) -> Result<Wanted, Failure> {
+    may_make(session, &name)?;
+    if name.is_inbox() {
+        return Err(Failure::coded("CANNOT", "An INBOX is no mailbox' new name"));
+    }
+    Ok(Wanted::new(session, name))
+}
+
+/// Whether a mailbox may get another name.
+fn allowed(
+    session: &Session,
+    old: Name,
+    new: Name,
+    rights: Rights,
+) -> Result<(Name, Wanted), Failure> {
+    let who = session.who()?;
+    if old.is_inbox() {
+        if !who.administers(&old) {
+            return Err(Failure::noperm());
+        }
+        if !new.is_inbox() {
+            return Err(Failure::coded(
+                "CANNOT",
+                "A user's INBOX becomes another user's only",
+            ));
+        }
+        may_make(session, &new)?;
+        return Ok((old, Wanted::new(session, new)));
+    }
+    if !rights.contains(Rights::DELETE_MAILBOX) && !who.administers(&old) {
+        return Err(Failure::noperm());
+    }
+    let into = wanted(session, new)?;
+    if is_below(&into.name, &old) {
+        return Err(Failure::coded(
+            "CANNOT",
+            "A mailbox can't come to be below itself",
+        ));
+    }
+    Ok((old, into))
+}
+
+fn is_below(name: &Name, above: &Name) -> bool {
+    let rest = name.as_bytes().strip_prefix(above.as_bytes());
+    rest.is_some_and(|rest| rest.first() == Some(&b'.'))
+}
+
+/// INBOX' messages go to a new mailbox; it stays, and what is below it.
+fn empty_inbox(store: &Store, inbox: Name, into: Wanted) -> Result<Vec<Order>, Refused> {
+    let to = into.name.clone();
+    let mut orders = into.orders(store)?;
+    orders.push(Order::MoveAll { from: inbox, to });
+    Ok(orders)
+}
+
+/// A mailbox and all that is below it.
+fn tree(store: &Store, (old, into): (Name, Wanted)) -> Result<Vec<Order>, Refused> {
+    let mut orders = into.orders_above(store)?;
+    let mailbox = store.mailbox(&old).map_err(unread)?;
+    let mailbox = mailbox.ok_or(Refused::NoMailbox)?;
+    let mut all = vec![(old.clone(), mailbox.acl)];
+    all.extend(below(store, &old)?);
+    let owners = old.is_inbox().then(|| (old.owner(), into.name.owner()));
+    for (from, acl) in all {
+        let rest = &from.as_bytes()[old.as_bytes().len()..];
+        let to = Name::from_mupdate(&[into.name.as_bytes(), rest].concat());
+        let to = to.map_err(|_| Refused::TooLong)?;
+        if let Some((Some(before), Some(after))) = &owners {
+            let acl = handed_over(&acl, before.as_str(), after.as_str());
+            let name = from.clone();
+            orders.push(Order::SetAcl { name, acl });
+        }
+        orders.push(Order::Rename { from, to });
+    }
+    if let Some((Some(before), Some(after))) = owners {
+        orders = with_user_data(store, orders, (&before, &after))?;
+    }
+    Ok(orders)
+}
+
+/// Orders that give a user another name, with what else is the user's: the limits of INBOX' quota root, and subscriptions,
+/// those to names below INBOX by their new names.
+fn with_user_data(
+    store: &Store,
+    orders: Vec<Order>,
+    (before, after): (&UserId, &UserId),
+) -> Result<Vec<Order>, Refused> {
+    let (old, new) = (before.inbox(), after.inbox());
+    let quota = store.quota(&old).map_err(unread)?;
+    let set = |root: &Name, limits| Order::SetQuota {
+        root: root.clone(),
+        limits,
+    };
+    // The limits come last: whoever is over them is renamed as well.
+    let unlimited = quota.iter().map(|_| set(&new, Some(Limits::default())));
+    let mut all: Vec<Order> = unlimited.collect();
+    all.extend(orders);
+    if let Some(quota) = quota {
+        all.push(set(&new, Some(quota.limits)));
+        all.push(set(&old, None));
+    }
+    let subscribe = |user: &UserId, name, on| Order::Subscribe {
+        user: user.clone(),
+        name,
+        on,
+    };
+    for name in store.subscriptions(before).map_err(unread)? {
+        let mut renamed = name.clone();
+        if name.is_owned_by(before) {
+            let rest = &name.as_bytes()[old.as_bytes().len()..];
+            let joined = Name::from_mupdate(&[new.as_bytes(), rest].concat());
+            renamed = joined.map_err(|_| Refused::TooLong)?;
+        }
+        all.push(subscribe(before, name, false));
+        all.push(subscribe(after, renamed, true));
+    }
+    Ok(all)
+}
+
+/// The ACL with one user in another's place.
+fn handed_over(acl: &Acl, before: &str, after: &str) -> Acl {
+    let mut handed = Vec::new();
+    for (identifier, rights) in acl.entries() {
+        let identifier = if identifier == before.as_bytes() {
+            after.as_bytes()
+        } else {
+            identifier
+        };
+        for field in [identifier, rights] {
+            handed.extend_from_slice(field);
+            handed.push(b'\t');
+        }
+    }
+    Acl::new(&handed)
+}

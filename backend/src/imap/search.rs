@@ -1,0 +1,250 @@
+//! SEARCH (RFC 3501 section 6.4.4) with RETURN (ESEARCH, RFC 4731), WITHIN (RFC 5032), SAVEDATE (RFC 8514), OBJECTID (RFC 8474).
+//!
+//! Records are judged on the shard, slice by slice; messages whose files have to be read are judged on threads that may
+//! wait for the disk, a few batches at a time.
+
+mod letter;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ravenry_core::client::PROGRESS_EVERY;
+use ravenry_core::proto::imap::{Command, SearchCommand, SearchError, SearchReturns, Uids};
+use ravenry_core::rt;
+
+use self::letter::{Letter, Needed, Unread};
+use super::failure::Failure;
+use super::select::Selected;
+use super::session::{COMPLETED, Reply, Session, ok};
+use crate::delivery;
+use crate::search::{Candidate, Content, Context, Program};
+use crate::store::Message;
+
+/// Messages judged before others have their turn.
+const SLICE_MESSAGES: usize = 1024;
+/// Files that a thread reads in a row, and such rows at a time.
+const BATCH_FILES: usize = 64;
+const BATCHES: usize = 4;
+
+/// SEARCH.
+pub(super) async fn search(
+    session: &mut Session,
+    selected: &Selected,
+    command: &Command<'_>,
+) -> Reply {
+    let given = SearchCommand::parse(command.args).map_err(|error| match error {
+        SearchError::Parse(error) => error.into(),
+        SearchError::Charset => {
+            Failure::coded("BADCHARSET (US-ASCII UTF-8)", "The charset isn't known")
+        }
+    })?;
+    if given.returns.is_some_and(|returns| returns.save) {
+        return Err(Failure::bad("No search results are saved here"));
+    }
+    let context = Context {
+        exists: selected.numbers.count(),
+        highest_uid: selected.numbers.last_uid(),
+        saved: &Uids::default(),
+        keywords: &selected.mailbox.keywords,
+        now: delivery::now().seconds,
+    };
+    let program = Program::new(given.key, &context);
+    let program = program.map_err(|error| Failure::coded("LIMIT", error.to_string()))?;
+    let mut search = Search {
+        program: Arc::new(program),
+        tag: command.tag.to_vec(),
+        found: Uids::default(),
+        there: 0,
+    };
+    search.run(session, selected).await?;
+    let found = if command.uid {
+        search.found
+    } else {
+        let numbers = search.found.iter();
+        numbers
+            .filter_map(|uid| selected.numbers.number(uid))
+            .collect()
+    };
+    let answer = match given.returns {
+        None => plain(&found),
+        Some(returns) => extended(command, returns, &found),
+    };
+    session.client.send(&answer).await?;
+    if search.there < u64::from(selected.numbers.count()) {
+        return ok("OK [EXPUNGEISSUED] Some of the messages are gone");
+    }
+    COMPLETED
+}
+
+/// `* SEARCH 2 84 882`
+fn plain(found: &Uids) -> Vec<u8> {
+    let mut line = "* SEARCH".to_owned();
+    for number in found.iter() {
+        write!(line, " {number}").expect("invariant: writing to a String can't fail");
+    }
+    line.push_str("\r\n");
+    line.into_bytes()
+}
+
+/// `* ESEARCH (TAG "A285") UID MIN 7 MAX 3800`
+fn extended(command: &Command<'_>, returns: SearchReturns, found: &Uids) -> Vec<u8> {
+    let mut line = b"* ESEARCH (TAG \"".to_vec();
+    line.extend_from_slice(command.tag);
+    line.extend_from_slice(b"\")");
+    let mut text = String::new();
+    if command.uid {
+        text.push_str(" UID");
+    }
+    let ranges = found.in_order();
+    let mut add = |name: &str, value: String| text.push_str(&format!(" {name} {value}"));
+    if let (Some((first, _)), Some((_, last))) = (ranges.first(), ranges.last()) {
+        if returns.min {
+            add("MIN", first.to_string());
+        }
+        if returns.max {
+            add("MAX", last.to_string());
+        }
+        if returns.all {
+            add("ALL", found.to_string());
+        }
+    }
+    if returns.count {
+        add("COUNT", found.len().to_string());
+    }
+    line.extend_from_slice(text.as_bytes());
+    line.extend_from_slice(b"\r\n");
+    line
+}
+
+/// A SEARCH under way.
+struct Search {
+    program: Arc<Program>,
+    tag: Vec<u8>,
+    found: Uids,
+    /// Messages that have been judged.
+    there: u64,
+}
+
+impl Search {
+    async fn run(&mut self, session: &mut Session, selected: &Selected) -> Result<(), Failure> {
+        let store = session.backend.parts.store.clone();
+        let mut next = 1;
+        let mut tell_at = rt::now() + PROGRESS_EVERY;
+        loop {
+            let mut slice: Vec<Message> = Vec::new();
+            store.each_message(selected.mailbox.id, (next, u32::MAX), |message| {
+                slice.push(message);
+                slice.len() < SLICE_MESSAGES
+            })?;
+            let Some(end) = slice.last().map(|message| message.uid) else {
+                return Ok(());
+            };
+            self.slice(session, selected, slice).await?;
+            if rt::now() >= tell_at {
+                let of = (self.there, u64::from(selected.numbers.count()));
+                let told = session
+                    .client
+                    .tell_progress(&self.tag, Some(of), "Searching");
+                told.await?;
+                tell_at = rt::now() + PROGRESS_EVERY;
+            }
+            let Some(behind) = end.checked_add(1) else {
+                return Ok(());
+            };
+            next = behind;
+            rt::yield_now().await;
+        }
+    }
+
+    async fn slice(
+        &mut self,
+        session: &Session,
+        selected: &Selected,
+        slice: Vec<Message>,
+    ) -> Result<(), Failure> {
+        let (mut found, mut unclear) = (Vec::new(), Vec::new());
+        for message in slice {
+            // What the client doesn't know of yet isn't found.
+            let Some(number) = selected.numbers.number(message.uid) else {
+                continue;
+            };
+            self.there += 1;
+            let recent = selected.recent.has(message.uid);
+            let judged = Judged {
+                number,
+                recent,
+                message,
+            };
+            match judged.matches(&self.program, &mut Unread) {
+                Ok(true) => found.push(judged.message.uid),
+                Ok(false) => {}
+                Err(Needed) => unclear.push(judged),
+            }
+        }
+        let mut batches = Vec::new();
+        while !unclear.is_empty() {
+            let rest = unclear.split_off(BATCH_FILES.min(unclear.len()));
+            batches.push(std::mem::replace(&mut unclear, rest));
+        }
+        while !batches.is_empty() {
+            let rest = batches.split_off(BATCHES.min(batches.len()));
+            let together = std::mem::replace(&mut batches, rest);
+            let mut jobs: Vec<Pin<Box<dyn Future<Output = _>>>> = Vec::new();
+            for batch in together {
+                jobs.push(Box::pin(self.read(session, selected, batch)));
+            }
+            for uids in rt::join_all(jobs).await {
+                found.extend(uids?);
+            }
+        }
+        found.sort_unstable();
+        found.into_iter().for_each(|uid| self.found.push(uid));
+        Ok(())
+    }
+
+    /// Judges messages by their files, too; one that can't be read isn't found, and the log says so.
+    async fn read(
+        &self,
+        session: &Session,
+        selected: &Selected,
+        batch: Vec<Judged>,
+    ) -> Result<Vec<u32>, Failure> {
+        let parts = &session.backend.parts;
+        let path = |judged: &Judged| parts.store.path(&selected.mailbox, judged.message.uid);
+        let paths: Vec<PathBuf> = batch.iter().map(path).collect();
+        let program = Arc::clone(&self.program);
+        let judge = move || {
+            let mut found = Vec::new();
+            for (judged, path) in batch.iter().zip(paths) {
+                let mut letter = Letter::new(path, judged.message.header_size);
+                match judged.matches(&program, &mut letter) {
+                    Ok(true) => found.push(judged.message.uid),
+                    Ok(false) => {}
+                    Err(error) => tracing::error!("{}: {error}", letter.path.display()),
+                }
+            }
+            found
+        };
+        Ok(parts.disk.run(judge).await?)
+    }
+}
+
+/// A message that is to be judged.
+struct Judged {
+    number: u32,
+    recent: bool,
+    message: Message,
+}
+
+impl Judged {
+    fn matches<C: Content>(&self, program: &Program, content: &mut C) -> Result<bool, C::Error> {
+        let candidate = Candidate {
+            number: self.number,
+            message: &self.message,
+            recent: self.recent,
+        };
+        program.matches(&candidate, content)
+    }
+}

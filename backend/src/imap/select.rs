@@ -1,0 +1,251 @@
+//! SELECT, EXAMINE (RFC 3501 section 6.3.1), CLOSE, UNSELECT (RFC 3691).
+
+use std::rc::Rc;
+
+use ravenry_core::mailboxes::{Identity, Name, Rights};
+use ravenry_core::proto::imap::{Command, SequenceSet, Uids, Verb};
+
+use super::failure::Failure;
+use super::flags::needs;
+use super::numbers::Numbers;
+use super::session::{COMPLETED, Reply, Session, ok};
+use crate::shard::{Backend, Watch};
+use crate::store::{Flags, Mailbox, Order, Outcome, SYSTEM_FLAGS};
+
+/// The selected mailbox, as this session sees it.
+pub(crate) struct Selected {
+    /// As it was when the session last looked.
+    pub(crate) mailbox: Mailbox,
+    /// What the user may do there, as it was then.
+    pub(crate) rights: Rights,
+    /// By EXAMINE, or without a right that changes anything.
+    pub(crate) read_only: bool,
+    pub(crate) numbers: Numbers,
+    /// Whatever changed up to this modseq has been told.
+    pub(crate) modseq: u64,
+    /// Messages from this UID on haven't been told of.
+    pub(crate) uidnext: u32,
+    /// Messages that are \Recent in this session.
+    pub(crate) recent: Uids,
+    /// Messages that are gone, and whose numbers the client still has.
+    pub(crate) gone: Uids,
+    pub(crate) watch: Rc<Watch>,
+}
+
+/// Rights without any of which a mailbox is read only.
+fn that_change() -> Rights {
+    Rights::SEEN | Rights::WRITE | Rights::DELETE_MESSAGES | Rights::EXPUNGE
+}
+
+/// SELECT mailbox and EXAMINE mailbox.
+pub(super) async fn select(session: &mut Session, command: &Command<'_>) -> Reply {
+    let mut args = command.args;
+    args.sp()?;
+    let given = args.astring()?;
+    args.end()?;
+    if session.selected.take().is_some() {
+        session.client.push_line("* OK [CLOSED] Ok");
+    }
+    let (mailbox, rights) = session.mailbox(&given)?;
+    if !rights.contains(Rights::READ) {
+        return Err(Failure::noperm());
+    }
+    let read_only = command.verb == Verb::Examine || !rights.intersects(that_change());
+    let (mut selected, unseen) = open(&session.backend, mailbox, rights, read_only)?;
+    claim_recent(session, &mut selected).await;
+    describe(session, &selected, unseen);
+    let mode = if read_only { "READ-ONLY" } else { "READ-WRITE" };
+    session.selected = Some(Box::new(selected));
+    ok(format!("OK [{mode}] Completed"))
+}
+
+/// The session's view of a mailbox, and the number of the first message without \Seen.
+fn open(
+    backend: &Backend,
+    mailbox: Mailbox,
+    rights: Rights,
+    read_only: bool,
+) -> Result<(Selected, Option<u32>), Failure> {
+    // First: what changes from here on will be looked at.
+    let watch = backend.watch(mailbox.id);
+    let store = &backend.parts.store;
+    let mailbox = store.mailbox_by_id(mailbox.id)?.unwrap_or(mailbox);
+    let mut numbers = Numbers::default();
+    let mut unseen = None;
+    store.each_message(mailbox.id, (1, u32::MAX), |message| {
+        numbers.push(message.uid);
+        if unseen.is_none() && !message.flags.has(Flags::SEEN) {
+            unseen = Some(numbers.count());
+        }
+        true
+    })?;
+    let selected = Selected {
+        rights,
+        read_only,
+        modseq: mailbox.highestmodseq,
+        uidnext: mailbox.uidnext.max(numbers.last_uid() + 1),
+        numbers,
+        recent: Uids::default(),
+        gone: Uids::default(),
+        watch,
+        mailbox,
+    };
+    Ok((selected, unseen))
+}
+
+/// Messages that no session has been told of are \Recent in this one, and where it may change something, in no other
+/// (RFC 3501 section 2.3.2).
+pub(super) async fn claim_recent(session: &Session, selected: &mut Selected) {
+    let (mut before, last) = (selected.mailbox.recent, selected.numbers.last_uid());
+    if last <= before {
+        return;
+    }
+    if !selected.read_only {
+        let order = Order::Recent {
+            mailbox: selected.mailbox.id,
+            up_to: last,
+        };
+        // What can't be noted now is \Recent once more.
+        if let Ok(Outcome::Recent { before: noted }) = session.backend.carry_out(order).await {
+            before = noted.max(before);
+        }
+    }
+    let mut new = Uids::default();
+    new.push_range(before.saturating_add(1), last);
+    selected.recent.append(&selected.numbers.among(&new));
+    selected.mailbox.recent = last;
+}
+
+/// What SELECT tells.
+fn describe(session: &mut Session, selected: &Selected, unseen: Option<u32>) {
+    let mailbox = &selected.mailbox;
+    let client = &mut session.client;
+    client.push_line(&format!("* {} EXISTS", selected.numbers.count()));
+    client.push_line(&format!("* {} RECENT", selected.recent.len()));
+    client.push_line(&selected.flags());
+    let permanent = selected.permanent_flags();
+    client.push_line(&format!("* OK [PERMANENTFLAGS ({permanent})] Ok"));
+    if let Some(unseen) = unseen {
+        client.push_line(&format!("* OK [UNSEEN {unseen}] Ok"));
+    }
+    client.push_line(&format!("* OK [UIDVALIDITY {}] Ok", mailbox.uidvalidity));
+    client.push_line(&format!("* OK [UIDNEXT {}] Ok", selected.uidnext));
+    client.push_line(&format!("* OK [MAILBOXID ({})] Ok", mailbox.id));
+}
+
+impl Selected {
+    /// The messages that a set names, by their UIDs or by their numbers: what isn't there is passed over among UIDs, and a
+    /// mistake among numbers (RFC 3501 section 9, `seq-number`).
+    pub(super) fn among(&self, set: &SequenceSet, uid: bool) -> Result<Uids, Failure> {
+        if *set == SequenceSet::Saved {
+            return Err(Failure::bad("No search results are saved here"));
+        }
+        if uid {
+            return Ok(self.numbers.among(&set.resolve(self.numbers.last_uid())));
+        }
+        let count = self.numbers.count();
+        if set.highest_number() > count || (count == 0 && set.has_star()) {
+            return Err(Failure::bad("Invalid message sequence number"));
+        }
+        Ok(self.numbers.uids_of(&set.resolve(count)))
+    }
+
+    /// The FLAGS response.
+    pub(super) fn flags(&self) -> String {
+        let system = SYSTEM_FLAGS.iter().copied();
+        let keywords = self.mailbox.keywords.iter().map(String::as_str);
+        let flags: Vec<&str> = system.chain(keywords).collect();
+        format!("* FLAGS ({})", flags.join(" "))
+    }
+
+    /// The flags that this session may change.
+    fn permanent_flags(&self) -> String {
+        if self.read_only {
+            return String::new();
+        }
+        let mut flags: Vec<&str> = Vec::new();
+        for (at, name) in SYSTEM_FLAGS.iter().enumerate() {
+            if self.rights.contains(needs(1 << at)) {
+                flags.push(name);
+            }
+        }
+        if self.rights.contains(Rights::WRITE) {
+            flags.extend(self.mailbox.keywords.iter().map(String::as_str));
+            if self.mailbox.keywords.len() < Flags::KEYWORDS_MAX {
+                flags.push("\\*");
+            }
+        }
+        flags.join(" ")
+    }
+}
+
+const NONE: Failure = Failure::State("Select a mailbox first");
+
+/// CLOSE: messages with \Deleted go without a word.
+pub(super) async fn close(session: &mut Session, command: &Command<'_>) -> Reply {
+    command.no_args()?;
+    let selected = session.selected.take().ok_or(NONE)?;
+    if !selected.read_only && selected.rights.contains(Rights::EXPUNGE) {
+        let order = Order::Expunge {
+            mailbox: selected.mailbox.id,
+            uids: None,
+        };
+        session.backend.carry_out(order).await?;
+    }
+    COMPLETED
+}
+
+/// UNSELECT.
+pub(super) async fn unselect(session: &mut Session, command: &Command<'_>) -> Reply {
+    command.no_args()?;
+    session.selected.take().ok_or(NONE)?;
+    COMPLETED
+}
+
+impl Session {
+    /// Whether this session may change something of the selected mailbox, by some of these rights, as they are now.
+    pub(super) fn may(&self, selected: &mut Selected, rights: Rights) -> Result<(), Failure> {
+        if selected.read_only {
+            return Err(Failure::coded("READ-ONLY", "The mailbox is open read-only"));
+        }
+        if let Some(now) = self
+            .backend
+            .parts
+            .store
+            .mailbox_by_id(selected.mailbox.id)?
+        {
+            selected.rights = now.acl.rights_on(&now.name, self.who()?);
+        }
+        if selected.rights.intersects(rights) {
+            Ok(())
+        } else {
+            Err(Failure::noperm())
+        }
+    }
+
+    /// The internal form of a name that the client gave.
+    pub(crate) fn internal(&self, given: &[u8]) -> Result<Name, Failure> {
+        let namespace = self.backend.desk.parts.namespace;
+        Ok(namespace.internal(given, self.who()?)?)
+    }
+
+    /// A mailbox that the user may know of, and the rights there.
+    pub(crate) fn mailbox(&self, given: &[u8]) -> Result<(Mailbox, Rights), Failure> {
+        let name = self.internal(given)?;
+        let found = known(&self.backend, &name, self.who()?)?;
+        found.ok_or_else(Failure::nonexistent)
+    }
+}
+
+/// A mailbox that `who` may know of, and the rights there.
+pub(super) fn known(
+    backend: &Backend,
+    name: &Name,
+    who: &Identity,
+) -> Result<Option<(Mailbox, Rights)>, Failure> {
+    let Some(mailbox) = backend.parts.store.mailbox(name)? else {
+        return Ok(None);
+    };
+    let rights = mailbox.acl.rights_on(name, who);
+    Ok(rights.may_know().then_some((mailbox, rights)))
+}

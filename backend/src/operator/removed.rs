@@ -1,0 +1,99 @@
+//! What was deleted or expunged and can still be brought back.
+
+use ravenry_core::mailboxes::Name;
+use ravenry_core::proto::imap::{DateTime, Uids};
+
+use super::answer::Answer;
+use super::lists::found;
+use super::{Done, Operator, parsed, refused, shown, unread};
+use crate::store::{MailboxId, Order, Outcome, Refused, Rests, Store};
+
+/// A row for every deleted mailbox.
+pub(super) fn mailboxes(store: &Store) -> Done {
+    let mut answer = Answer::table(&["id", "name", "messages:n", "bytes:n", "deleted"]);
+    for removed in store.removed().map_err(unread)? {
+        let mailbox = removed.mailbox;
+        answer.row(&[
+            &mailbox.id.to_string(),
+            &shown(&mailbox.name),
+            &mailbox.exists.to_string(),
+            &mailbox.bytes.to_string(),
+            &time(removed.at),
+        ]);
+    }
+    Ok(answer)
+}
+
+/// A row for every expunged message of a mailbox.
+pub(super) fn messages(store: &Store, name: &Name) -> Done {
+    let mailbox = found(store, name)?;
+    let mut answer = Answer::table(&["uid:n", "bytes:n", "date", "expunged", "can return"]);
+    for expunged in store.expunged(mailbox.id).map_err(unread)? {
+        let can_return = match expunged.rest {
+            Rests::File => "yes",
+            Rests::Returned => "it has",
+            Rests::Missing => "no file",
+        };
+        answer.row(&[
+            &expunged.message.uid.to_string(),
+            &expunged.message.size.to_string(),
+            &expunged.message.date.to_string(),
+            &time(expunged.at),
+            can_return,
+        ]);
+    }
+    Ok(answer)
+}
+
+fn time(seconds: i64) -> String {
+    DateTime { seconds, zone: 0 }.to_string()
+}
+
+impl Operator {
+    pub(super) async fn undelete(&self, id: &str, name: &str) -> Done {
+        let unknown = || {
+            format!(
+                "no deleted mailbox has the id {id}; `ravenry ctl backend mailbox removed` has them"
+            )
+        };
+        let mailbox = MailboxId::parse(id).ok_or_else(unknown)?;
+        let name = parsed(name)?;
+        let order = Order::Undelete {
+            mailbox,
+            name: name.clone(),
+        };
+        match self.order(order).await {
+            Ok(_) => {
+                tracing::info!(mailbox = shown(&name), id, "ctl: undeleted");
+                Ok(Answer::said(&format!("{} is back", shown(&name))))
+            }
+            Err(Refused::NoMailbox) => Err(unknown()),
+            Err(why) => Err(refused(&name, why)),
+        }
+    }
+
+    pub(super) async fn unexpunge(&self, name: &str, uids: &str) -> Done {
+        let wrong = || format!("{uids:?} are no UIDs: it wants 7,10:20");
+        let uids = Uids::parse(uids.as_bytes()).ok_or_else(wrong)?;
+        let name = parsed(name)?;
+        let of = name.clone();
+        let mailbox = self.read(move |store| found(store, &of)).await?;
+        let order = Order::Unexpunge {
+            mailbox: mailbox.id,
+            uids,
+        };
+        match self.order(order).await {
+            Ok(Outcome::Copied { from, .. }) if from.is_empty() => Err(format!(
+                "none of these can come back; `ravenry ctl backend mailbox expunged {}` says which can",
+                shown(&name)
+            )),
+            Ok(Outcome::Copied { from, to }) => {
+                let text = format!("{} {from} are back as {}", shown(&name), to.uids);
+                tracing::info!("ctl: {text}");
+                Ok(Answer::said(&text))
+            }
+            Ok(_) => Err("the store gave no answer".to_owned()),
+            Err(why) => Err(refused(&name, why)),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Orders about mailboxes: CREATE, RENAME, DELETE and its undoing, SETACL, what they are for (RFC 3501 section 6.3,
+//! RFC 4314, RFC 6154).
+//!
+//! A UIDVALIDITY is given once: whoever knows another mailbox of the same name never takes this one for it.
+
+use ravenry_core::mailboxes::{Acl, Name};
+
+use super::order::{Outcome, Refused};
+use super::transaction::{Answer, Transaction, or_refuse};
+use super::{Mailbox, MailboxId, SpecialUse, StoreError, Usage};
+
+impl Transaction<'_> {
+    pub(super) fn create(
+        &mut self,
+        name: &Name,
+        partition: &str,
+        acl: &Acl,
+        special_use: SpecialUse,
+    ) -> Answer {
+        or_refuse!(self.is_free(name)?);
+        if !self.shared.spool.has(partition) {
+            return Ok(Err(Refused::NoPartition));
+        }
+        let one = Usage {
+            mailboxes: 1,
+            ..Usage::default()
+        };
+        or_refuse!(self.has_room(name, one)?);
+        let id = MailboxId(self.meta.next_id);
+        self.meta.next_id += 1;
+        // Time and order: a name that is made anew never has the one it had.
+        let time = u32::try_from(self.now).unwrap_or(u32::MAX);
+        self.meta.uidvalidity = time.max(self.meta.uidvalidity.saturating_add(1));
+        let mailbox = Mailbox {
+            id,
+            name: name.clone(),
+            uidvalidity: self.meta.uidvalidity,
+            uidnext: 1,
+            highestmodseq: 1,
+            exists: 0,
+            unseen: 0,
+            deleted: 0,
+            recent: 0,
+            bytes: 0,
+            structures: 0,
+            structure_bytes: 0,
+            created: self.now,
+            partition: partition.to_owned(),
+            special_use,
+            acl: acl.clone(),
+            keywords: Vec::new(),
+        };
+        let parent = self.shared.spool.make(&mailbox)?;
+        self.links.note(parent);
+        self.put_name(name, id)?;
+        self.count(self.root_of(name)?, one)?;
+        let uidvalidity = mailbox.uidvalidity;
+        self.mailboxes.insert(id, Some(mailbox));
+        Ok(Ok(Outcome::Created {
+            mailbox: id,
+            uidvalidity,
+        }))
+    }
+
+    pub(super) fn rename(&mut self, from: &Name, to: &Name) -> Answer {
+        let mut mailbox = or_refuse!(self.named(from)?);
+        or_refuse!(self.is_free(to)?);
+        let usage = Usage::of_mailbox(&mailbox);
+        let (old, new) = (self.root_of(from)?, self.root_of(to)?);
+        if old != new {
+            or_refuse!(self.has_room(to, usage)?);
+            self.uncount(old, usage)?;
+            self.count(new, usage)?;
+        }
+        self.shared
+            .tables
+            .names
+            .delete(&mut self.writing, &from.to_key())?;
+        self.put_name(to, mailbox.id)?;
+        mailbox.name = to.clone();
+        // Whoever knew another mailbox of this name must not take this one for it.
+        self.meta.uidvalidity = self.meta.uidvalidity.saturating_add(1);
+        mailbox.uidvalidity = self.meta.uidvalidity;
+        self.shared.spool.label(&mailbox)?;
+        self.mailboxes.insert(mailbox.id, Some(mailbox));
+        Ok(Ok(Outcome::Done))
+    }
+
+    pub(super) fn delete(&mut self, name: &Name) -> Answer {
+        let mailbox = or_refuse!(self.named(name)?);
+        self.shared
+            .tables
+            .names
+            .delete(&mut self.writing, &name.to_key())?;
+        let time = self.now.to_le_bytes();
+        self.shared
+            .tables
+            .removed
+            .put(&mut self.writing, &mailbox.id.key(), &time)?;
+        self.uncount(self.root_of(name)?, Usage::of_mailbox(&mailbox))?;
+        self.changed(&mailbox).deleted = true;
+        Ok(Ok(Outcome::Done))
+    }
+
+    pub(super) fn undelete(&mut self, id: MailboxId, name: &Name) -> Answer {
+        or_refuse!(self.is_free(name)?);
+        if !self
+            .shared
+            .tables
+            .removed
+            .delete(&mut self.writing, &id.key())?
+        {
+            return Ok(Err(Refused::NoMailbox));
+        }
+        let Some(mut mailbox) = self.mailbox(id)? else {
+            return Err(StoreError::Damaged(
+                "a mailbox that was deleted has no record",
+            ));
+        };
+        mailbox.name = name.clone();
+        self.put_name(name, id)?;
+        self.count(self.root_of(name)?, Usage::of_mailbox(&mailbox))?;
+        self.shared.spool.label(&mailbox)?;
+        self.mailboxes.insert(id, Some(mailbox));
+        Ok(Ok(Outcome::Done))
+    }
+
+    pub(super) fn set_acl(&mut self, name: &Name, acl: &Acl) -> Answer {
+        let mut mailbox = or_refuse!(self.named(name)?);
+        mailbox.acl = acl.clone();
+        self.mailboxes.insert(mailbox.id, Some(mailbox));
+        Ok(Ok(Outcome::Done))
+    }
+
+    pub(super) fn set_special_use(&mut self, name: &Name, special_use: SpecialUse) -> Answer {
+        let mut mailbox = or_refuse!(self.named(name)?);
+        mailbox.special_use = special_use;
+        self.mailboxes.insert(mailbox.id, Some(mailbox));
+        Ok(Ok(Outcome::Done))
+    }
+}

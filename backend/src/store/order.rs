@@ -1,0 +1,286 @@
+//! What can be asked of the writer, and what comes of it.
+
+use ravenry_core::mailboxes::{Acl, Name, UserId};
+use ravenry_core::proto::imap::{DateTime, Uids};
+
+use super::spool::Ready;
+use super::{Limits, MailboxId, Reconstructed, SpecialUse};
+
+/// A change. All of it is made, or nothing.
+#[derive(Debug)]
+pub enum Order {
+    /// Makes a mailbox.
+    Create {
+        /// Its name, which nothing has yet.
+        name: Name,
+        /// Where its messages are to be.
+        partition: String,
+        /// Who may do what.
+        acl: Acl,
+        /// What it is for (RFC 6154).
+        special_use: SpecialUse,
+    },
+    /// Gives a mailbox another name, and no other one.
+    Rename {
+        /// What it is called.
+        from: Name,
+        /// What it is to be called: nothing is yet.
+        to: Name,
+    },
+    /// Takes a mailbox away. It is kept until [`Order::Purge`], without a name.
+    Delete {
+        /// What it is called.
+        name: Name,
+    },
+    /// Gives a mailbox that was taken away a name again.
+    Undelete {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Its new name: nothing has it.
+        name: Name,
+    },
+    /// Replaces an ACL.
+    SetAcl {
+        /// Of this mailbox.
+        name: Name,
+        /// Who may do what from now on.
+        acl: Acl,
+    },
+    /// Says what a mailbox is for.
+    SetSpecialUse {
+        /// Its name.
+        name: Name,
+        /// From now on.
+        special_use: SpecialUse,
+    },
+    /// Subscribes a user to a name, whether a mailbox has it or not, or ends that.
+    Subscribe {
+        /// Whom.
+        user: UserId,
+        /// To what.
+        name: Name,
+        /// False: no longer.
+        on: bool,
+    },
+    /// Sets a quota root's limits; what is used is counted anew.
+    SetQuota {
+        /// Its name: a mailbox' or not.
+        root: Name,
+        /// `None`: it is a root no longer, and what counted for it counts for the one above.
+        limits: Option<Limits>,
+    },
+    /// Adds messages, all of them or none.
+    Append {
+        /// Where to.
+        mailbox: MailboxId,
+        /// In the order of the UIDs that they get.
+        messages: Vec<Incoming>,
+    },
+    /// Changes flags.
+    Flags {
+        /// Whose messages.
+        mailbox: MailboxId,
+        /// Which; those that aren't there are passed over.
+        uids: Uids,
+        /// How.
+        change: FlagChange,
+    },
+    /// Messages up to this UID have been \Recent in a session.
+    Recent {
+        /// Whose messages.
+        mailbox: MailboxId,
+        /// The highest of them.
+        up_to: u32,
+    },
+    /// Keeps records of the header cache that a reader made, since there were none or old ones. No change that sessions
+    /// are told of.
+    Structures {
+        /// Whose messages.
+        mailbox: MailboxId,
+        /// By their UIDs; messages that aren't there are passed over.
+        records: Vec<(u32, Vec<u8>)>,
+    },
+    /// Removes messages that have \Deleted. They are kept until [`Order::Purge`].
+    Expunge {
+        /// Whose messages.
+        mailbox: MailboxId,
+        /// Of these alone, if there are any given.
+        uids: Option<Uids>,
+    },
+    /// Brings messages back that were expunged, with new UIDs and without \Deleted.
+    Unexpunge {
+        /// Where they were.
+        mailbox: MailboxId,
+        /// Which; those that can't come back are passed over.
+        uids: Uids,
+    },
+    /// Copies messages, all that are there, with flags and dates.
+    Copy {
+        /// Where from.
+        from: MailboxId,
+        /// Which; those that aren't there are passed over.
+        uids: Uids,
+        /// Where to.
+        to: MailboxId,
+        /// And removes them there (RFC 6851).
+        moves: bool,
+    },
+    /// Moves all messages of a mailbox to another (RFC 3501 section 6.3.5, RENAME of INBOX).
+    MoveAll {
+        /// Where from.
+        from: Name,
+        /// Where to.
+        to: Name,
+    },
+    /// Puts a mailbox' record and its files together again; no file is removed.
+    Reconstruct {
+        /// The mailbox.
+        mailbox: MailboxId,
+    },
+    /// Gives back the room of some that were expunged or deleted before this time, in seconds since 1970.
+    Purge {
+        /// The time.
+        before: i64,
+    },
+}
+
+/// A message to be added.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Its bytes.
+    pub message: Ready,
+    /// INTERNALDATE.
+    pub date: DateTime,
+    /// Its system flags ([`super::SYSTEM_FLAGS`]).
+    pub system: u8,
+    /// Its keywords.
+    pub keywords: Vec<String>,
+}
+
+/// STORE (RFC 3501 section 6.4.6, RFC 7162 section 3.1.3).
+#[derive(Clone, Debug)]
+pub struct FlagChange {
+    /// How.
+    pub mode: Mode,
+    /// System flags.
+    pub system: u8,
+    /// Keywords.
+    pub keywords: Vec<String>,
+    /// Messages that have changed since are left alone.
+    pub unchanged_since: Option<u64>,
+}
+
+/// What STORE does with the flags that are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `FLAGS`
+    Replace,
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+}
+
+/// What has been done: it is on the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// [`Order::Create`]
+    Created {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Its UIDVALIDITY.
+        uidvalidity: u32,
+    },
+    /// Nothing to be told of.
+    Done,
+    /// [`Order::Append`]
+    Appended(Appended),
+    /// [`Order::Flags`]
+    Flagged {
+        /// Messages whose flags are others now.
+        changed: Uids,
+        /// Messages that had changed in between.
+        modified: Uids,
+        /// The modseq that the change has got, if there was one.
+        modseq: Option<u64>,
+    },
+    /// [`Order::Recent`]
+    Recent {
+        /// Messages up to this UID had been \Recent in another session before.
+        before: u32,
+    },
+    /// [`Order::Expunge`]
+    Expunged {
+        /// Messages that are gone.
+        gone: Uids,
+        /// The modseq of that, if there were any.
+        modseq: Option<u64>,
+    },
+    /// [`Order::Copy`], [`Order::Unexpunge`]
+    Copied {
+        /// The messages that were there.
+        from: Uids,
+        /// Their copies, in the same order.
+        to: Appended,
+    },
+    /// [`Order::Reconstruct`]
+    Reconstructed(Reconstructed),
+    /// [`Order::Purge`]
+    Purged {
+        /// How many messages' room was given back.
+        messages: usize,
+        /// There may be more.
+        more: bool,
+    },
+}
+
+/// Where messages are now (RFC 4315).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The mailbox' UIDVALIDITY.
+    pub uidvalidity: u32,
+    /// Their UIDs.
+    pub uids: Uids,
+}
+
+/// Why an order was not carried out: nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no such mailbox.
+    NoMailbox,
+    /// The name is taken.
+    Exists,
+    /// A name, or an ACL, would be longer than it may be.
+    TooLong,
+    /// There is no such partition.
+    NoPartition,
+    /// The mailbox has as many keywords as it may.
+    KeywordsFull,
+    /// The user is subscribed to as many names as one may.
+    SubscriptionsFull,
+    /// Its UIDs are used up.
+    UidsExhausted,
+    /// It would be more than a quota allows.
+    OverQuota,
+    /// The index has come to its ceiling.
+    Full,
+    /// The disk or the index failed, and how.
+    Failed(String),
+}
+
+/// What sessions that have a mailbox open have to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// Its highest modseq now.
+    pub modseq: u64,
+    /// Messages that came.
+    pub appended: Uids,
+    /// Messages whose flags changed.
+    pub flagged: Uids,
+    /// Messages that are gone.
+    pub expunged: Uids,
+    /// It has no name any more.
+    pub deleted: bool,
+}

@@ -1,0 +1,208 @@
+//! The index' tables: what a key and a record are.
+//!
+//! * `names`: a mailbox' name, so that children come right behind their parent, to its id.
+//! * `mailboxes`: id to [`Mailbox`].
+//! * `messages`: id and UID to [`Message`]: a mailbox' messages stand together, in order.
+//! * `expunged`: id and UID to [`Expunged`], until it is purged.
+//! * `removed`: ids of mailboxes that were deleted, until they are purged, to the time.
+//! * `subscriptions`: a user and a name's digest to the name.
+//! * `quotas`: names of quota roots to [`super::Quota`].
+//! * `meta`: one record, [`Meta`].
+
+use std::ops::Bound;
+
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Database, Env, RoTxn, RwTxn, WithoutTls};
+use ravenry_core::mailboxes::Name;
+
+use super::record::Rest;
+use super::{Expunged, Mailbox, MailboxId, Message, Quota, StoreError, subscriptions};
+
+/// The layout's number.
+const SCHEMA: u32 = 1;
+pub(super) const DATABASES_MAX: u32 = 12;
+
+pub(super) type Table = Database<'static, Bytes, Bytes>;
+pub(super) type Reading<'e> = RoTxn<'e, WithoutTls>;
+
+/// Handles of the tables.
+#[derive(Clone, Copy)]
+pub(super) struct Tables {
+    pub(super) names: Table,
+    pub(super) mailboxes: Table,
+    pub(super) messages: Table,
+    pub(super) expunged: Table,
+    pub(super) removed: Table,
+    pub(super) subscriptions: Table,
+    pub(super) quotas: Table,
+    meta: Table,
+}
+
+impl Tables {
+    /// Opens the tables, or makes them.
+    pub(super) fn open(env: &Env<WithoutTls>) -> Result<Self, StoreError> {
+        let transaction = env.write_txn()?;
+        let (names, mailboxes, messages, expunged, removed, subscriptions, quotas, meta) = env
+            .create_databases_and_commit(transaction, |opener, transaction| {
+                let mut table =
+                    |name| opener.create_database::<Bytes, Bytes>(transaction, Some(name));
+                let tables = (
+                    table("names")?,
+                    table("mailboxes")?,
+                    table("messages")?,
+                    table("expunged")?,
+                    table("removed")?,
+                    table("subscriptions")?,
+                    table("quotas")?,
+                    table("meta")?,
+                );
+                Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
+            })?
+            .unwrap_commit();
+        Ok(Self {
+            names,
+            mailboxes,
+            messages,
+            expunged,
+            removed,
+            subscriptions,
+            quotas,
+            meta,
+        })
+    }
+
+    /// How much of the index is in use.
+    pub(super) fn bytes(&self, reading: &RoTxn<'_>) -> Result<u64, StoreError> {
+        let all = [
+            self.names,
+            self.mailboxes,
+            self.messages,
+            self.expunged,
+            self.removed,
+            self.subscriptions,
+            self.quotas,
+        ];
+        let mut bytes = 0;
+        for table in all {
+            let stat = table.stat(reading)?;
+            let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+            bytes += pages as u64 * u64::from(stat.page_size);
+        }
+        Ok(bytes)
+    }
+
+    pub(super) fn id_of(
+        &self,
+        reading: &RoTxn<'_>,
+        name: &Name,
+    ) -> Result<Option<MailboxId>, StoreError> {
+        let found = self.names.get(reading, &name.to_key())?;
+        found.map(MailboxId::decode).transpose()
+    }
+
+    pub(super) fn mailbox(
+        &self,
+        reading: &RoTxn<'_>,
+        id: MailboxId,
+    ) -> Result<Option<Mailbox>, StoreError> {
+        let found = self.mailboxes.get(reading, &id.key())?;
+        found.map(|record| Mailbox::decode(id, record)).transpose()
+    }
+
+    pub(super) fn meta(&self, reading: &RoTxn<'_>) -> Result<Meta, StoreError> {
+        match self.meta.get(reading, META_KEY)? {
+            None => Ok(Meta::default()),
+            Some(record) => {
+                Meta::read(record).ok_or(StoreError::Damaged("the record of its layout"))
+            }
+        }
+    }
+
+    pub(super) fn put_meta(&self, writing: &mut RwTxn<'_>, meta: Meta) -> Result<(), StoreError> {
+        Ok(self.meta.put(writing, META_KEY, &meta.encode())?)
+    }
+}
+
+/// Whether a record of a file that is about to be mapped makes sense.
+pub(super) fn makes_sense(table: &[u8], key: &[u8], record: &[u8]) -> Option<()> {
+    match table {
+        b"names" => MailboxId::decode(record).ok().map(drop),
+        b"mailboxes" => Mailbox::decode(MailboxId::decode(key).ok()?, record)
+            .ok()
+            .map(drop),
+        b"messages" => Message::decode(key, record).ok().map(drop),
+        b"expunged" => Expunged::decode(key, record).ok().map(drop),
+        b"removed" => decode_time(record).ok().map(drop),
+        b"subscriptions" => subscriptions::decode(record).ok().map(drop),
+        b"quotas" => Quota::decode(record).ok().map(drop),
+        b"meta" => Meta::read(record).map(drop),
+        _ => None,
+    }
+}
+
+/// What the store knows of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Meta {
+    /// The id of the next mailbox.
+    pub(super) next_id: u64,
+    /// The highest UIDVALIDITY that was ever given.
+    pub(super) uidvalidity: u32,
+}
+
+impl Meta {
+    fn encode(self) -> Vec<u8> {
+        let mut bytes = SCHEMA.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&self.next_id.to_le_bytes());
+        bytes.extend_from_slice(&self.uidvalidity.to_le_bytes());
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut rest = Rest(bytes);
+        let schema = u32::from_le_bytes(*rest.take()?);
+        let meta = Self {
+            next_id: u64::from_le_bytes(*rest.take()?),
+            uidvalidity: u32::from_le_bytes(*rest.take()?),
+        };
+        (schema == SCHEMA && rest.0.is_empty()).then_some(meta)
+    }
+}
+
+pub(super) fn decode_time(bytes: &[u8]) -> Result<i64, StoreError> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| StoreError::Damaged("a time"))?;
+    Ok(i64::from_le_bytes(bytes))
+}
+
+/// The mailbox and the UID that a message's key names.
+pub(super) fn decode_message_key(key: &[u8]) -> Result<(MailboxId, u32), StoreError> {
+    let split = key.split_at_checked(8);
+    let (id, uid) = split.ok_or(StoreError::Damaged("a message's key"))?;
+    let uid = uid
+        .try_into()
+        .map_err(|_| StoreError::Damaged("a message's key"))?;
+    Ok((MailboxId::decode(id)?, u32::from_be_bytes(uid)))
+}
+
+pub(super) fn message_key(mailbox: MailboxId, uid: u32) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..8].copy_from_slice(&mailbox.key());
+    key[8..].copy_from_slice(&uid.to_be_bytes());
+    key
+}
+
+/// The keys of a mailbox' messages between two UIDs, both included.
+pub(super) struct MessageRange([u8; 12], [u8; 12]);
+
+pub(super) fn message_range(mailbox: MailboxId, first: u32, last: u32) -> MessageRange {
+    MessageRange(message_key(mailbox, first), message_key(mailbox, last))
+}
+
+impl MessageRange {
+    pub(super) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        (Bound::Included(&self.0), Bound::Included(&self.1))
+    }
+}
+
+const META_KEY: &[u8] = b"meta";

@@ -1,0 +1,75 @@
+//! The backend role: its store, who writes it, and what its shards are made from.
+
+use std::sync::Arc;
+
+use ravenry_backend::store::{Settings, Store};
+use ravenry_backend::{Committer, Operator, Parts, committer};
+use ravenry_core::config::{Backend, Config};
+
+use crate::serve::pool;
+
+/// Threads that read and write messages: as many as a disk can use at once.
+const DISK_THREADS: usize = 16;
+const DISK_QUEUE_MAX: usize = 4096;
+/// Commits that may wait for the disk: there is one at a time.
+const COMMITS_MAX: usize = 1;
+
+/// What `ravenry check` says of it; `None`: there is no backend.
+pub(crate) fn check(config: &Config, shards: usize) -> Option<String> {
+    let backend = config.backend.as_ref()?;
+    let listeners = backend.imap.iter().chain(&backend.imaps);
+    let listeners = listeners.chain(&backend.lmtp);
+    let listeners: Vec<String> = listeners.map(ToString::to_string).collect();
+    let (listeners, partitions) = (listeners.join(", "), backend.partitions.len());
+    Some(format!(
+        "a backend on {listeners} with {shards} shards and {partitions} partitions"
+    ))
+}
+
+/// Opens the store. The committer has to run, on the core, before a shard asks for a change.
+pub(crate) fn open(config: &Config) -> Result<Option<(Parts, Committer)>, String> {
+    let Some(backend) = &config.backend else {
+        return Ok(None);
+    };
+    let (writer, store, found) =
+        Store::open(&settings(config, backend)).map_err(|error| error.to_string())?;
+    if found.crashed {
+        tracing::warn!(
+            lost = found.lost.len(),
+            missing = found.missing.len(),
+            "the store wasn't closed: its files have been compared with its index"
+        );
+    }
+    for path in &found.lost {
+        tracing::warn!("nothing refers to a file: it is now {}", path.display());
+    }
+    for path in &found.missing {
+        tracing::error!("a message's file isn't there: {}", path.display());
+    }
+    let (orders, committer) = committer(
+        writer,
+        pool("commit", 1, COMMITS_MAX)?,
+        backend.keep_removed,
+    );
+    let parts = Parts {
+        backend: Arc::new(backend.clone()),
+        store,
+        orders,
+        disk: pool("disk", DISK_THREADS, DISK_QUEUE_MAX)?,
+    };
+    Ok(Some((parts, committer)))
+}
+
+/// Who answers `ravenry ctl backend`.
+pub(crate) fn operator(config: &Config, parts: &Parts) -> Operator {
+    Operator::new(parts.clone(), config.default_domain.clone())
+}
+
+/// Where its store is.
+pub(crate) fn settings(config: &Config, backend: &Backend) -> Settings {
+    Settings {
+        directory: config.state_dir.clone(),
+        partitions: backend.partitions.clone(),
+        index_size: backend.index_size,
+    }
+}
