@@ -18,7 +18,7 @@ const ALWAYS: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Confirmed {
     since: Instant,
-    /// Microseconds after `since`; 0 for never, or `ALWAYS`.
+    /// Microseconds after `since` and one more; 0 for never, or `ALWAYS`.
     at: AtomicU64,
     /// What `at` was when somebody began to wait in vain.
     missed: AtomicU64,
@@ -56,7 +56,7 @@ impl Confirmed {
         match self.at.load(Acquire) {
             0 => false,
             ALWAYS => true,
-            at => self.since + Duration::from_micros(at) + age >= rt::now(),
+            at => self.since + Duration::from_micros(at - 1) + age >= rt::now(),
         }
     }
 
@@ -88,6 +88,7 @@ mod tests {
         let start = confirmed.since;
         confirmed.set(start);
         assert!(confirmed.within(AGE));
+        while rt::now() == start {}
         assert!(!confirmed.within(Duration::ZERO));
         confirmed.set_always();
         assert!(confirmed.within(Duration::ZERO));

@@ -6,6 +6,7 @@ alive, no panic in its log, no descriptor leaked, and gone within its grace afte
 
 import os
 import re
+import selectors
 import shutil
 import signal
 import socket
@@ -31,6 +32,19 @@ def poll(what, seconds, condition):
         assert time.monotonic() < until, f"waited {seconds} s for {what}"
         time.sleep(0.02)
     return value
+
+
+def logged(server, text):
+    """The server says so in its log, or will soon: another thread writes it."""
+    poll(f"{text!r} in the log", 10, lambda: text in server.log.read_text())
+
+
+def readable(files, seconds):
+    """Those that can be read by then, of any number (`select` has room for file descriptors up to 1,024)."""
+    with selectors.DefaultSelector() as selector:
+        for file in files:
+            selector.register(file, selectors.EVENT_READ)
+        return [key.fileobj for key, _ in selector.select(seconds)]
 
 
 def claim_net():

@@ -4,11 +4,10 @@ import json
 import os
 import pty
 import re
-import select
 import subprocess
 
 from marks import ours
-from murder import BINARY, poll
+from murder import BINARY, poll, readable
 
 MESSAGE = b"From: a@x.example\r\nSubject: one\r\n\r\nHello, world\r\n"
 
@@ -75,7 +74,7 @@ def test_backend_a_password_that_is_typed_is_not_shown(world):
     def until(text):
         nonlocal seen
         while text not in seen:
-            assert select.select([main], [], [], 20)[0], seen
+            assert readable([main], 20), seen
             seen += os.read(main, 1000)
 
     until(b"Password for frank: ")

@@ -3,14 +3,13 @@ meanwhile, and that not a byte goes astray."""
 
 import hashlib
 import os
-import select
 import socket
 import time
 
 from crooked import DOWN
 from imap_client import message
 from marks import ours
-from murder import poll
+from murder import poll, readable
 from test_crooked_backend import crooked, opened, undisturbed
 
 COUNT, SIZE, PIPES = 200, 1 << 20, 16
@@ -41,7 +40,7 @@ def read_up_to(sessions, size):
     wanting = {session.socket: session for session in sessions if len(session.buffer) < size}
     while wanting:
         assert time.monotonic() < until, f"{len(wanting)} sessions don't get their bytes"
-        for ready in select.select(list(wanting), [], [], 5)[0]:
+        for ready in readable(wanting, 5):
             session = wanting[ready]
             session.fill(until)
             if len(session.buffer) >= size:

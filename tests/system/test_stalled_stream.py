@@ -1,12 +1,11 @@
 """The stream from the master stands still while everything else works: what a session made it sees, what
 nobody can know gets UNAVAILABLE."""
 
-import select
 import socket
 import threading
 
 from marks import ours
-from murder import MUPDATE, poll
+from murder import MUPDATE, poll, readable
 
 STALLED_PORT = 3906
 
@@ -33,7 +32,7 @@ class Forwarder:
         peers = {}
         while not self.over.is_set():
             watched = [self.listener] if self.still.is_set() else [self.listener, *peers]
-            for ready in select.select(watched, [], [], 0.05)[0]:
+            for ready in readable(watched, 0.05):
                 if ready is self.listener:
                     client, server = self.listener.accept()[0], socket.create_connection(self.master)
                     peers.update({client: server, server: client})
