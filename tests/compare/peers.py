@@ -129,8 +129,7 @@ def unpacked(package):
     done = folder / f"{package}.unpacked"
     if not done.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        version = run("dpkg-query", "-W", "-f=${Version}", "dovecot-core")
-        run("apt-get", "-qq", "download", f"{package}={version}", cwd=folder)
+        run("apt-get", "-qq", "download", package, cwd=folder)
         run("dpkg-deb", "-x", next(folder.glob(f"{package}_*.deb")), folder / "root")
         done.touch()
     return folder / "root/usr/lib/dovecot"
