@@ -226,7 +226,7 @@ class Cyrus(Contestant):
                    "-p", self.directory / "pidfile")
         admin = Imap(self.imap, "cyrus")
         for user in USERS:
-            admin.ok(b"CREATE user." + user.encode())
+            admin.ok(b"CREATE user/" + user.encode())
         admin.close()
 
 
