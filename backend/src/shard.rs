@@ -18,6 +18,7 @@ use ravenry_core::proto::imap::Uids;
 use ravenry_core::rt::{self, Either, Pool};
 
 use crate::committer::{Answer, Heard, News, Orders};
+use crate::imap::Numberings;
 use crate::store::{MailboxId, Order, Outcome, Refused, Store};
 
 /// What a backend's shards are made from, beside their desks; each gets a clone.
@@ -37,6 +38,7 @@ pub struct Parts {
 pub(crate) struct Backend {
     pub(crate) desk: Rc<Desk>,
     pub(crate) parts: Parts,
+    pub(crate) numberings: Numberings,
     open: RefCell<BTreeMap<MailboxId, Vec<Weak<Watch>>>>,
     /// There once the shard listens.
     news: RefCell<Option<News>>,
@@ -111,6 +113,7 @@ impl Backend {
         Self {
             desk,
             parts,
+            numberings: Numberings::default(),
             open: RefCell::default(),
             news: RefCell::new(None),
         }

@@ -22,6 +22,7 @@ mod login;
 mod namespace;
 mod naming;
 mod news;
+mod numbering;
 mod numbers;
 mod quota;
 mod rename;
@@ -34,4 +35,5 @@ mod store;
 mod subscribe;
 
 pub(crate) use login::own_acl;
+pub(crate) use numbering::Numberings;
 pub(crate) use session::serve;

@@ -68,17 +68,11 @@ fn open(
 ) -> Result<(Selected, Option<u32>), Failure> {
     // First: what changes from here on will be looked at.
     let watch = backend.watch(mailbox.id);
-    let store = &backend.parts.store;
-    let mailbox = store.mailbox_by_id(mailbox.id)?.unwrap_or(mailbox);
-    let mut numbers = Numbers::default();
-    let mut unseen = None;
-    store.each_message(mailbox.id, (1, u32::MAX), |message| {
-        numbers.push(message.uid);
-        if unseen.is_none() && !message.flags.has(Flags::SEEN) {
-            unseen = Some(numbers.count());
-        }
-        true
-    })?;
+    let numbered = backend
+        .numberings
+        .of(&backend.parts.store, mailbox.id)?
+        .ok_or_else(Failure::nonexistent)?;
+    let (mailbox, numbers) = (numbered.mailbox, numbered.numbers);
     let selected = Selected {
         rights,
         read_only,
@@ -90,7 +84,7 @@ fn open(
         watch,
         mailbox,
     };
-    Ok((selected, unseen))
+    Ok((selected, numbered.unseen))
 }
 
 /// Messages that no session has been told of are \Recent in this one, and where it may change something, in no other
