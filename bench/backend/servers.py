@@ -36,6 +36,8 @@ imap = ["{host}:{imap}"]
 lmtp = ["{host}:{lmtp}"]
 partitions = {{ default = "spool" }}
 autocreate_inbox = true
+[limits]
+connections_per_user = 10000
 """
 
 DOVECOT = """\

@@ -55,7 +55,7 @@ pub use self::snapshot::Snapshot;
 pub use self::special_use::SpecialUse;
 use self::spool::Spool;
 pub use self::spool::{Ready, Staged};
-pub use self::structure::Place;
+pub use self::structure::{Place, Records};
 use self::tables::{Reading, Tables, message_key, message_range};
 pub use self::writer::{Group, Whole, Writer};
 

@@ -4,15 +4,13 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use ravenry_core::proto::imap::{FetchItem, Section, SectionText};
-use ravenry_core::rt::PoolError;
 
 use crate::message::Structure;
 use crate::shard::Parts;
-use crate::store::{Mailbox, Message};
+use crate::store::{Mailbox, Message, Store};
 
 /// Bytes that are read together: of so many messages, or of a large one in a piece.
 pub(super) const PIECE_BYTES: u64 = 256 * 1024;
@@ -68,7 +66,7 @@ fn is_header(section: &Section) -> bool {
 /// What has been read of a message.
 #[derive(Default)]
 pub(super) struct Content {
-    structure: Option<Structure>,
+    pub(super) structure: Option<Structure>,
     /// Its bytes, from the first on.
     pub(super) bytes: Vec<u8>,
     /// Where it was too large: the file.
@@ -90,60 +88,59 @@ pub(super) async fn load<'m>(
     wanted: Wanted,
 ) -> Result<(Vec<io::Result<Content>>, &'m [Message]), crate::imap::failure::Failure> {
     let mut bytes = 0;
-    let mut jobs = Vec::new();
-    let mut structures = Vec::new();
-    for message in messages {
+    let within = messages.iter().take_while(|message| {
+        let first = bytes == 0;
         bytes += wanted.bytes(message);
-        if bytes > PIECE_BYTES && !jobs.is_empty() {
-            break;
-        }
-        let structure = if wanted.structure {
-            let record = parts.store.structure(mailbox.id, message.uid)?;
-            record.and_then(|record| Structure::decode(&record))
-        } else {
-            None
-        };
-        jobs.push(Job {
-            path: parts.store.path(mailbox, message.uid),
-            bytes: wanted.bytes(message),
-            parse: wanted.structure && structure.is_none(),
-        });
-        structures.push(structure);
+        first || bytes <= PIECE_BYTES
+    });
+    let taken = &messages[..within.count()];
+    if !wanted.structure && bytes == 0 {
+        return Ok((
+            taken.iter().map(|_| Ok(Content::default())).collect(),
+            taken,
+        ));
     }
-    let taken = &messages[..jobs.len()];
-    let reads = jobs.iter().any(|job| job.parse || job.bytes > 0);
-    let mut contents: Vec<io::Result<Content>> = if reads {
-        run(parts, jobs).await?
-    } else {
-        jobs.iter().map(|_| Ok(Content::default())).collect()
+    let (store, mailbox, of) = (parts.store.clone(), mailbox.clone(), taken.to_vec());
+    let read = move || {
+        let mut records = wanted.structure.then(|| store.structures(&mailbox, &of));
+        let mut contents = Vec::with_capacity(of.len());
+        for message in &of {
+            let record = records.as_mut().and_then(|records| records.get(message));
+            let structure = record.and_then(Structure::decode);
+            let job = Job {
+                parse: wanted.structure && structure.is_none(),
+                bytes: wanted.bytes(message),
+            };
+            contents.push(job.read(&store, &mailbox, message, structure));
+        }
+        contents
     };
-    for (content, structure) in contents.iter_mut().zip(structures) {
-        if let (Ok(content), Some(structure)) = (content, structure) {
-            content.structure = Some(structure);
-        }
-    }
-    Ok((contents, taken))
+    Ok((parts.disk.run(read).await?, taken))
 }
 
+/// What is read of a message's file.
 struct Job {
-    path: PathBuf,
     bytes: u64,
-    /// The structure isn't in the index: it is made from the file.
+    /// Nothing is kept of its structure: it is made from the file.
     parse: bool,
 }
 
-async fn run(parts: &Parts, jobs: Vec<Job>) -> Result<Vec<io::Result<Content>>, PoolError> {
-    let read = move || jobs.iter().map(Job::read).collect();
-    parts.disk.run(read).await
-}
-
 impl Job {
-    fn read(&self) -> io::Result<Content> {
-        let mut content = Content::default();
+    fn read(
+        &self,
+        store: &Store,
+        mailbox: &Mailbox,
+        message: &Message,
+        structure: Option<Structure>,
+    ) -> io::Result<Content> {
+        let mut content = Content {
+            structure,
+            ..Content::default()
+        };
         if self.bytes == 0 && !self.parse {
             return Ok(content);
         }
-        let mut file = File::open(&self.path)?;
+        let mut file = File::open(store.path(mailbox, message.uid))?;
         if self.parse {
             let mut whole = Vec::new();
             file.read_to_end(&mut whole)?;
