@@ -11,11 +11,8 @@ use ravenry_core::proto::imap::{FetchItem, Section, SectionText};
 use ravenry_core::rt::PoolError;
 
 use crate::message::Structure;
-use crate::shard::Parts;
+use crate::shard::{PIECE_BYTES, Parts};
 use crate::store::{Mailbox, Message};
-
-/// Bytes that are read together: of so many messages, or of a large one in a piece.
-pub(super) const PIECE_BYTES: u64 = 256 * 1024;
 
 /// What a FETCH asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,25 +90,26 @@ pub(super) async fn load<'m>(
     let mut jobs = Vec::new();
     let mut structures = Vec::new();
     for message in messages {
-        bytes += wanted.bytes(message);
-        if bytes > PIECE_BYTES && !jobs.is_empty() {
-            break;
-        }
         let structure = if wanted.structure {
             let record = parts.store.structure(mailbox.id, message.uid)?;
             record.and_then(|record| Structure::decode(&record))
         } else {
             None
         };
-        jobs.push(Job {
+        let job = Job {
             path: parts.store.path(mailbox, message.uid),
             bytes: wanted.bytes(message),
-            parse: wanted.structure && structure.is_none(),
-        });
+            parse: (wanted.structure && structure.is_none()).then_some(message.size),
+        };
+        bytes += job.bytes.max(job.parse.unwrap_or(0));
+        if bytes > PIECE_BYTES && !jobs.is_empty() {
+            break;
+        }
+        jobs.push(job);
         structures.push(structure);
     }
     let taken = &messages[..jobs.len()];
-    let reads = jobs.iter().any(|job| job.parse || job.bytes > 0);
+    let reads = jobs.iter().any(Job::reads);
     let mut contents: Vec<io::Result<Content>> = if reads {
         run(parts, jobs).await?
     } else {
@@ -128,23 +126,29 @@ pub(super) async fn load<'m>(
 struct Job {
     path: PathBuf,
     bytes: u64,
-    /// The structure isn't in the index: it is made from the file.
-    parse: bool,
+    /// The structure isn't in the index: it is made from the file, which has so many bytes.
+    parse: Option<u64>,
 }
 
 async fn run(parts: &Parts, jobs: Vec<Job>) -> Result<Vec<io::Result<Content>>, PoolError> {
+    let parsed = jobs.iter().filter_map(|job| job.parse);
+    let largest = parsed.max().unwrap_or(0);
     let read = move || jobs.iter().map(Job::read).collect();
-    parts.disk.run(read).await
+    parts.read_whole(largest, read).await
 }
 
 impl Job {
+    fn reads(&self) -> bool {
+        self.parse.is_some() || self.bytes > 0
+    }
+
     fn read(&self) -> io::Result<Content> {
         let mut content = Content::default();
-        if self.bytes == 0 && !self.parse {
+        if !self.reads() {
             return Ok(content);
         }
         let mut file = File::open(&self.path)?;
-        if self.parse {
+        if self.parse.is_some() {
             let mut whole = Vec::new();
             file.read_to_end(&mut whole)?;
             content.structure = Some(Structure::of(&whole));
