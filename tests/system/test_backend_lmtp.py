@@ -87,8 +87,8 @@ def begun(host, text=MESSAGE):
 
 
 def ends(lmtp):
-    """What it is told before the connection ends; nothing, where there is a message half told."""
-    said = lmtp.sock.makefile("rb").read()
+    """What it is told before the connection ends."""
+    said = (lmtp.file or lmtp.sock.makefile("rb")).read()  # some may have been read with the reply before
     lmtp.close()
     return said
 
