@@ -494,7 +494,7 @@ mod tests {
         ) {
             let (mut header, mut seen, mut end) = (Header::LineBegins, 0, None);
             for piece in bytes.chunks(piece) {
-                end = end.or(header.end_in(piece).map(|at| seen + at));
+                end = end.or_else(|| header.end_in(piece).map(|at| seen + at));
                 seen += piece.len();
             }
             prop_assert_eq!(end.unwrap_or(bytes.len()), header_length(&bytes));
