@@ -209,6 +209,7 @@ impl Backend {
             store: store.clone(),
             orders,
             disk: Pool::new("disk", 4, 10_000).unwrap(),
+            whole: Pool::new("whole", 2, 10_000).unwrap(),
         };
         *shared.store.borrow_mut() = Some(store);
         let desk = desk(path);

@@ -20,6 +20,7 @@ use super::select::Selected;
 use super::session::{COMPLETED, Reply, Session, ok};
 use crate::delivery;
 use crate::search::{Candidate, Content, Context, Program};
+use crate::shard::PIECE_BYTES;
 use crate::store::Message;
 
 /// Messages judged before others have their turn.
@@ -183,7 +184,10 @@ impl Search {
                 Err(Needed) => unclear.push(judged),
             }
         }
-        let mut batches = Vec::new();
+        // A large one is in memory as a whole: it goes by itself.
+        let large = |judged: &mut Judged| judged.message.size > PIECE_BYTES;
+        let large = unclear.extract_if(.., large);
+        let mut batches: Vec<Vec<Judged>> = large.map(|judged| vec![judged]).collect();
         while !unclear.is_empty() {
             let rest = unclear.split_off(BATCH_FILES.min(unclear.len()));
             batches.push(std::mem::replace(&mut unclear, rest));
@@ -214,6 +218,8 @@ impl Search {
         let parts = &session.backend.parts;
         let path = |judged: &Judged| parts.store.path(&selected.mailbox, judged.message.uid);
         let paths: Vec<PathBuf> = batch.iter().map(path).collect();
+        let sizes = batch.iter().map(|judged| judged.message.size);
+        let largest = sizes.max().unwrap_or(0);
         let program = Arc::clone(&self.program);
         let judge = move || {
             let mut found = Vec::new();
@@ -227,7 +233,7 @@ impl Search {
             }
             found
         };
-        Ok(parts.disk.run(judge).await?)
+        Ok(parts.read_whole(largest, judge).await?)
     }
 }
 

@@ -2,18 +2,17 @@
 //! the disk, several small messages at a time.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ravenry_core::proto::imap::{FetchItem, Section, SectionText};
+use ravenry_core::rt::PoolError;
 
 use crate::message::Structure;
-use crate::shard::Parts;
-use crate::store::{Mailbox, Message, Store};
-
-/// Bytes that are read together: of so many messages, or of a large one in a piece.
-pub(super) const PIECE_BYTES: u64 = 256 * 1024;
+use crate::shard::{PIECE_BYTES, Parts};
+use crate::store::{Mailbox, Message};
 
 /// What a FETCH asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,7 +85,7 @@ pub(super) async fn load<'m>(
     mailbox: &Mailbox,
     messages: &'m [Message],
     wanted: Wanted,
-) -> Result<(Vec<io::Result<Content>>, &'m [Message]), crate::imap::failure::Failure> {
+) -> Result<(Vec<io::Result<Content>>, &'m [Message]), PoolError> {
     let mut bytes = 0;
     let within = messages.iter().take_while(|message| {
         let first = bytes == 0;
@@ -95,64 +94,64 @@ pub(super) async fn load<'m>(
     });
     let taken = &messages[..within.count()];
     if !wanted.structure && bytes == 0 {
-        return Ok((
-            taken.iter().map(|_| Ok(Content::default())).collect(),
-            taken,
-        ));
+        let contents = taken.iter().map(|_| Ok(Content::default()));
+        return Ok((contents.collect(), taken));
     }
-    let (store, mailbox, of) = (parts.store.clone(), mailbox.clone(), taken.to_vec());
+    let (store, of, of_mailbox) = (parts.store.clone(), taken.to_vec(), mailbox.clone());
     let read = move || {
-        let mut records = wanted.structure.then(|| store.structures(&mailbox, &of));
+        let mut records = wanted.structure.then(|| store.structures(&of_mailbox, &of));
         let mut contents = Vec::with_capacity(of.len());
         for message in &of {
             let record = records.as_mut().and_then(|records| records.get(message));
             let structure = record.and_then(Structure::decode);
-            let job = Job {
-                parse: wanted.structure && structure.is_none(),
-                bytes: wanted.bytes(message),
-            };
-            contents.push(job.read(&store, &mailbox, message, structure));
+            let path = || store.path(&of_mailbox, message.uid);
+            contents.push(Content::read(wanted, message, structure, path));
         }
         contents
     };
-    Ok((parts.disk.run(read).await?, taken))
+    let mut contents = parts.disk.run(read).await?;
+    for (message, content) in taken.iter().zip(&mut contents) {
+        if let Ok(found) = content
+            && wanted.structure
+            && found.structure.is_none()
+        {
+            let path = parts.store.path(mailbox, message.uid);
+            match parts.read_whole(message.size, move || parse(&path)).await? {
+                Ok(structure) => found.structure = Some(structure),
+                Err(error) => *content = Err(error),
+            }
+        }
+    }
+    Ok((contents, taken))
 }
 
-/// What is read of a message's file.
-struct Job {
-    bytes: u64,
-    /// Nothing is kept of its structure: it is made from the file.
-    parse: bool,
-}
-
-impl Job {
+impl Content {
+    /// What is wanted of a message, but for the structure of a large one of which nothing is kept.
     fn read(
-        &self,
-        store: &Store,
-        mailbox: &Mailbox,
+        wanted: Wanted,
         message: &Message,
-        structure: Option<Structure>,
-    ) -> io::Result<Content> {
-        let mut content = Content {
+        mut structure: Option<Structure>,
+        path: impl Fn() -> PathBuf,
+    ) -> io::Result<Self> {
+        if wanted.structure && structure.is_none() && message.size <= PIECE_BYTES {
+            structure = Some(parse(&path())?);
+        }
+        let mut content = Self {
             structure,
-            ..Content::default()
+            ..Self::default()
         };
-        if self.bytes == 0 && !self.parse {
-            return Ok(content);
-        }
-        let mut file = File::open(store.path(mailbox, message.uid))?;
-        if self.parse {
-            let mut whole = Vec::new();
-            file.read_to_end(&mut whole)?;
-            content.structure = Some(Structure::of(&whole));
-        }
-        if self.bytes > PIECE_BYTES {
-            content.file = Some(Arc::new(file));
-        } else {
-            let size = usize::try_from(self.bytes).unwrap_or(usize::MAX);
-            content.bytes = vec![0; size];
-            file.read_exact_at(&mut content.bytes, 0)?;
+        let bytes = wanted.bytes(message);
+        if bytes > PIECE_BYTES {
+            content.file = Some(Arc::new(File::open(path())?));
+        } else if bytes > 0 {
+            content.bytes = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
+            File::open(path())?.read_exact_at(&mut content.bytes, 0)?;
         }
         Ok(content)
     }
+}
+
+/// A structure, made from the message.
+fn parse(path: &Path) -> io::Result<Structure> {
+    Ok(Structure::of(&std::fs::read(path)?))
 }
