@@ -12,6 +12,7 @@ use crate::client::{Client, Piece, Reply, Shared};
 use crate::dice;
 use crate::leg::Gone;
 use crate::model::{self, key_of, message};
+use crate::resync;
 use crate::run::{Meeting, external};
 use crate::view::{Cache, View};
 
@@ -90,7 +91,7 @@ async fn select(client: &mut Client) -> Result<(), Gone> {
     shared.selections.set(number);
     client.keep(None);
     client.view = Some(View::new(&mailbox, read_only, number));
-    let from_before = from_before(client, &mailbox);
+    let from_before = resync::from_before(client, &mailbox);
     let name = external(&mailbox);
     let command = text(format!("{verb} {name}{from_before}"));
     let reply = match client.command(&[command], true).await {
@@ -107,66 +108,9 @@ async fn select(client: &mut Client) -> Result<(), Gone> {
         return Ok(());
     }
     if client.resyncs {
-        remember(client, &mailbox, &reply);
+        resync::remember(client, &mailbox, &reply);
     }
     learn(client).await
-}
-
-/// SELECT's parameter: what the client has of the mailbox.
-fn from_before(client: &mut Client, mailbox: &str) -> String {
-    let (Some(view), Some(cache)) = (&mut client.view, client.caches.get(mailbox)) else {
-        return String::new();
-    };
-    view.cached.clone_from(&cache.messages);
-    let known: Uids = cache.messages.keys().copied().collect();
-    let mut known = if known.is_empty() || dice::percent(30) {
-        String::new()
-    } else {
-        format!(" {known}")
-    };
-    let highest = cache.messages.len();
-    if highest > 0 && dice::percent(50) {
-        let at = usize::try_from(dice::below(highest as u64)).expect("small");
-        let uid = cache.messages.keys().nth(at).expect("there");
-        known += &format!(" ({} {uid})", at + 1);
-    }
-    let (uidvalidity, modseq) = (cache.uidvalidity, cache.modseq);
-    format!(" (QRESYNC ({uidvalidity} {modseq}{known}))")
-}
-
-/// What SELECT tells is what the client has from now on.
-fn remember(client: &mut Client, mailbox: &str, reply: &Reply) {
-    let code = |name: &str| {
-        let lines = reply.untagged.iter();
-        let mut lines = lines.map(|line| String::from_utf8_lossy(line).into_owned());
-        lines.find_map(|line| line.split_once(name)?.1.split(']').next()?.parse().ok())
-    };
-    let (Some(uidvalidity), Some(modseq)) = (code("[UIDVALIDITY "), code("[HIGHESTMODSEQ ")) else {
-        return client.shared.fail("SELECT without its codes".to_owned());
-    };
-    let view = client.view.as_mut().expect("selected");
-    let wrong = view.recall();
-    let messages = view.messages();
-    if let Some(wrong) = wrong {
-        let number = client.number;
-        client.shared.fail(format!(
-            "client {number} comes back to {mailbox} and is told: {wrong}"
-        ));
-    }
-    let before = client.caches.get(mailbox).map_or(0, |cache| cache.modseq);
-    if modseq < before {
-        client
-            .shared
-            .fail(format!("{mailbox}: modseq {modseq} after {before}"));
-    }
-    client.shared.world.add("done: mailboxes synchronized", 1);
-    let uidvalidity = u32::try_from(uidvalidity).expect("a UIDVALIDITY");
-    let cache = Cache {
-        uidvalidity,
-        modseq,
-        messages,
-    };
-    client.caches.insert(mailbox.to_owned(), cache);
 }
 
 /// The internal names of what the client uses.
@@ -240,23 +184,12 @@ async fn step(client: &mut Client) -> Result<(), Gone> {
         66..74 => fetch_body(client).await?,
         74..80 => search(client).await?,
         80..86 => drop(client.idle(dice::time(Duration::from_secs(30))).await?),
-        86..90 => noop(client).await?,
+        86..90 => resync::noop(client).await?,
         90..93 => drop(client.command(&[text("CHECK")], true).await?),
         93..97 => select(client).await?,
         _ => leave(client).await?,
     }
     learn(client).await
-}
-
-/// All that is told up to the reply is all there is up to the highest modseq of it.
-async fn noop(client: &mut Client) -> Result<(), Gone> {
-    if let Some(view) = &mut client.view {
-        view.modseq = 0;
-    }
-    client.command(&[text("NOOP")], true).await?;
-    let modseq = client.view.as_ref().map(|view| view.modseq);
-    client.keep(modseq);
-    Ok(())
 }
 
 async fn leave(client: &mut Client) -> Result<(), Gone> {

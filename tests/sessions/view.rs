@@ -119,9 +119,10 @@ impl View {
 
     /// What it keeps.
     pub(crate) fn messages(&self) -> BTreeMap<u32, Option<Vec<String>>> {
+        // Behind one whose UID isn't known it doesn't know how many there are.
         let known = self.messages.iter();
         known
-            .filter_map(|seen| Some((seen.uid?, seen.flags.clone())))
+            .map_while(|seen| Some((seen.uid?, seen.flags.clone())))
             .collect()
     }
 

@@ -130,7 +130,7 @@ def test_backend_qresync_after_a_purge(world):
     other.command("STORE 2:3 +FLAGS.SILENT (\\Deleted)").ok()
     other.command("EXPUNGE").ok()
     # its second has to be over
-    poll(lambda: ctl(backend, "purge", "--older-than", "0") == "purged 2 messages\n", what="the purge")
+    poll("the purge", 10, lambda: ctl(backend, "purge", "--older-than", "0") == "purged 2 messages\n")
     session = enabled(world, backend)
     answer = session.command(f"SELECT INBOX (QRESYNC ({validity(selected)} {highest(selected)}))").ok()
     assert vanished(answer) == ["(EARLIER) 2:3"], answer.untagged
