@@ -69,7 +69,7 @@ commands! {
     StartTls Any false [] starttls::starttls;
     Login Any false [] login::login;
     Authenticate Any false [] login::authenticate;
-    Enable Authenticated true ["ENABLE"] basic::enable;
+    Enable Authenticated true ["ENABLE" "CONDSTORE" "QRESYNC"] basic::enable;
     Select Authenticated false [] select::select;
     Examine Authenticated false [] select::select;
     List Authenticated true ["CHILDREN" "LIST-EXTENDED" "LIST-STATUS" "LIST-MYRIGHTS" "SPECIAL-USE"] list::list;

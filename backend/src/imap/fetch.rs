@@ -1,4 +1,4 @@
-//! FETCH (RFC 3501 section 6.4.5), with EMAILID and THREADID (RFC 8474) and SAVEDATE (RFC 8514).
+//! FETCH (RFC 3501 section 6.4.5), with MODSEQ, CHANGEDSINCE and VANISHED (RFC 7162), EMAILID and THREADID (RFC 8474) and SAVEDATE (RFC 8514).
 //!
 //! Messages are answered in slices: their records are read from the index, what lies in files on threads that may wait
 //! for the disk, and the answers are put together on the shard. A large part is sent piece by piece.
@@ -19,7 +19,7 @@ use super::select::Selected;
 use super::session::{COMPLETED, Reply, Session, ok};
 use crate::message::Structure;
 use crate::objectid;
-use crate::store::{FlagChange, Flags, Message, Mode, Order, Outcome};
+use crate::store::{FlagChange, Flags, Message, Mode, Order, Outcome, Store};
 
 /// Messages whose records are in memory at once.
 const SLICE_MESSAGES: usize = 256;
@@ -31,13 +31,25 @@ pub(super) async fn fetch(
     command: &Command<'_>,
 ) -> Reply {
     let mut given = FetchCommand::parse(command.args, command.uid)?;
-    if given.changed_since.is_some() || given.items.contains(&FetchItem::ModSeq) {
-        return Err(Failure::bad("No CONDSTORE here"));
+    if given.vanished && !session.qresync {
+        return Err(Failure::bad("ENABLE QRESYNC comes first"));
     }
     if command.uid && !given.items.contains(&FetchItem::Uid) {
         given.items.insert(0, FetchItem::Uid);
     }
-    let uids = selected.among(&given.set, command.uid)?;
+    let mut uids = selected.among(&given.set, command.uid)?;
+    if given.items.contains(&FetchItem::ModSeq) {
+        session.hears_modseqs(Some(selected));
+    }
+    if given.vanished {
+        let asked = selected.given(&given.set.resolve(selected.uidnext - 1));
+        let gone = asked.without(&selected.numbers.all());
+        session.tell_vanished(&gone).await?;
+    }
+    let mut all = All::There;
+    if let Some(since) = given.changed_since {
+        (uids, all) = changed(&session.backend.parts.store, selected, &uids, since)?;
+    }
     let silent = see(session, selected, &given.items, &uids).await;
     let fetch = Fetch {
         wanted: Wanted::of(&given.items),
@@ -45,7 +57,7 @@ pub(super) async fn fetch(
         items: given.items,
         silent,
     };
-    let all = fetch.run(session, selected, &uids).await?;
+    all = all.max(fetch.run(session, selected, &uids).await?);
     session.tell(selected, command.uid, &fetch.silent).await?;
     match all {
         All::There => COMPLETED,
@@ -62,6 +74,31 @@ enum All {
     Expunged,
     /// Files can't be read.
     Unreadable,
+}
+
+/// Those of these messages that have changed since. Before \Seen is set: that is a change, too.
+fn changed(
+    store: &Store,
+    selected: &Selected,
+    uids: &Uids,
+    since: u64,
+) -> Result<(Uids, All), Failure> {
+    let (mut changed, mut there) = (Uids::default(), 0);
+    for (first, last) in uids.in_order() {
+        store.each_message(selected.mailbox.id, (first, last), |message| {
+            there += 1;
+            if message.modseq > since {
+                changed.push(message.uid);
+            }
+            true
+        })?;
+    }
+    let all = if there < uids.len() {
+        All::Expunged
+    } else {
+        All::There
+    };
+    Ok((changed, all))
 }
 
 /// Sets \Seen, where what is fetched does that and the session may. What can't be noted is fetched nevertheless.
@@ -197,8 +234,10 @@ impl Fetch {
             }
         }
         if self.silent.uids.has(message.uid) && !self.items.contains(&FetchItem::Flags) {
-            line.extend_from_slice(b" FLAGS ");
-            line.extend_from_slice(flags::list(selected, message).as_bytes());
+            let _ = write!(line, " FLAGS {}", flags::list(selected, message));
+            if session.condstore && !self.items.contains(&FetchItem::ModSeq) {
+                let _ = write!(line, " MODSEQ ({})", message.modseq);
+            }
         }
         line.extend_from_slice(b")\r\n");
         session.client.send(&line).await?;

@@ -7,6 +7,7 @@
 mod acl;
 mod append;
 mod basic;
+mod condstore;
 mod copy;
 mod create;
 mod delete;

@@ -1,4 +1,5 @@
-//! SEARCH (RFC 3501 section 6.4.4) with RETURN (ESEARCH, RFC 4731), WITHIN (RFC 5032), SAVEDATE (RFC 8514), OBJECTID (RFC 8474).
+//! SEARCH (RFC 3501 section 6.4.4) with RETURN (ESEARCH, RFC 4731), WITHIN (RFC 5032), SAVEDATE (RFC 8514), OBJECTID (RFC 8474),
+//! MODSEQ (RFC 7162).
 //!
 //! Records are judged on the shard, slice by slice; messages whose files have to be read are judged on threads that may
 //! wait for the disk, a few batches at a time.
@@ -32,7 +33,7 @@ const BATCHES: usize = 4;
 /// SEARCH.
 pub(super) async fn search(
     session: &mut Session,
-    selected: &Selected,
+    selected: &mut Selected,
     command: &Command<'_>,
 ) -> Reply {
     let given = SearchCommand::parse(command.args).map_err(|error| match error {
@@ -43,6 +44,10 @@ pub(super) async fn search(
     })?;
     if given.returns.is_some_and(|returns| returns.save) {
         return Err(Failure::bad("No search results are saved here"));
+    }
+    let by_modseq = given.key.has_modseq();
+    if by_modseq {
+        session.hears_modseqs(Some(selected));
     }
     let context = Context {
         exists: selected.numbers.count(),
@@ -57,6 +62,7 @@ pub(super) async fn search(
         program: Arc::new(program),
         tag: command.tag.to_vec(),
         found: Uids::default(),
+        modseqs: ModSeqs::default(),
         there: 0,
     };
     search.run(session, selected).await?;
@@ -68,9 +74,10 @@ pub(super) async fn search(
             .filter_map(|uid| selected.numbers.number(uid))
             .collect()
     };
+    let modseq = search.modseqs.of(given.returns).filter(|_| by_modseq);
     let answer = match given.returns {
-        None => plain(&found),
-        Some(returns) => extended(command, returns, &found),
+        None => plain(&found, modseq),
+        Some(returns) => extended(command, returns, &found, modseq),
     };
     session.client.send(&answer).await?;
     if search.there < u64::from(selected.numbers.count()) {
@@ -79,18 +86,56 @@ pub(super) async fn search(
     COMPLETED
 }
 
+/// The modseqs of messages that were found.
+#[derive(Default)]
+struct ModSeqs {
+    first: u64,
+    last: u64,
+    highest: u64,
+}
+
+impl ModSeqs {
+    fn push(&mut self, modseq: u64) {
+        if self.highest == 0 {
+            self.first = modseq;
+        }
+        self.last = modseq;
+        self.highest = self.highest.max(modseq);
+    }
+
+    /// The highest one of what the answer names (RFC 7162 section 3.1.10); `None` where it names none.
+    fn of(&self, returns: Option<SearchReturns>) -> Option<u64> {
+        let some = returns.filter(|returns| !returns.all && !returns.count);
+        let modseq = match some.map(|returns| (returns.min, returns.max)) {
+            Some((true, false)) => self.first,
+            Some((false, true)) => self.last,
+            Some((true, true)) => self.first.max(self.last),
+            _ => self.highest,
+        };
+        (modseq > 0).then_some(modseq)
+    }
+}
+
 /// `* SEARCH 2 84 882`
-fn plain(found: &Uids) -> Vec<u8> {
+fn plain(found: &Uids, modseq: Option<u64>) -> Vec<u8> {
     let mut line = "* SEARCH".to_owned();
     for number in found.iter() {
         write!(line, " {number}").expect("invariant: writing to a String can't fail");
+    }
+    if let Some(modseq) = modseq {
+        line.push_str(&format!(" (MODSEQ {modseq})"));
     }
     line.push_str("\r\n");
     line.into_bytes()
 }
 
 /// `* ESEARCH (TAG "A285") UID MIN 7 MAX 3800`
-fn extended(command: &Command<'_>, returns: SearchReturns, found: &Uids) -> Vec<u8> {
+fn extended(
+    command: &Command<'_>,
+    returns: SearchReturns,
+    found: &Uids,
+    modseq: Option<u64>,
+) -> Vec<u8> {
     let mut line = b"* ESEARCH (TAG \"".to_vec();
     line.extend_from_slice(command.tag);
     line.extend_from_slice(b"\")");
@@ -114,6 +159,9 @@ fn extended(command: &Command<'_>, returns: SearchReturns, found: &Uids) -> Vec<
     if returns.count {
         add("COUNT", found.len().to_string());
     }
+    if let Some(modseq) = modseq {
+        add("MODSEQ", modseq.to_string());
+    }
     line.extend_from_slice(text.as_bytes());
     line.extend_from_slice(b"\r\n");
     line
@@ -124,6 +172,7 @@ struct Search {
     program: Arc<Program>,
     tag: Vec<u8>,
     found: Uids,
+    modseqs: ModSeqs,
     /// Messages that have been judged.
     there: u64,
 }
@@ -179,7 +228,7 @@ impl Search {
                 message,
             };
             match judged.matches(&self.program, &mut Unread) {
-                Ok(true) => found.push(judged.message.uid),
+                Ok(true) => found.push(judged.names()),
                 Ok(false) => {}
                 Err(Needed) => unclear.push(judged),
             }
@@ -204,7 +253,10 @@ impl Search {
             }
         }
         found.sort_unstable();
-        found.into_iter().for_each(|uid| self.found.push(uid));
+        for (uid, modseq) in found {
+            self.found.push(uid);
+            self.modseqs.push(modseq);
+        }
         Ok(())
     }
 
@@ -214,7 +266,7 @@ impl Search {
         session: &Session,
         selected: &Selected,
         batch: Vec<Judged>,
-    ) -> Result<Vec<u32>, Failure> {
+    ) -> Result<Vec<(u32, u64)>, Failure> {
         let parts = &session.backend.parts;
         let path = |judged: &Judged| parts.store.path(&selected.mailbox, judged.message.uid);
         let paths: Vec<PathBuf> = batch.iter().map(path).collect();
@@ -226,7 +278,7 @@ impl Search {
             for (judged, path) in batch.iter().zip(paths) {
                 let mut letter = Letter::new(path, judged.message.header_size);
                 match judged.matches(&program, &mut letter) {
-                    Ok(true) => found.push(judged.message.uid),
+                    Ok(true) => found.push(judged.names()),
                     Ok(false) => {}
                     Err(error) => tracing::error!("{}: {error}", letter.path.display()),
                 }
@@ -245,6 +297,11 @@ struct Judged {
 }
 
 impl Judged {
+    /// Its UID and modseq.
+    fn names(&self) -> (u32, u64) {
+        (self.message.uid, self.message.modseq)
+    }
+
     fn matches<C: Content>(&self, program: &Program, content: &mut C) -> Result<bool, C::Error> {
         let candidate = Candidate {
             number: self.number,

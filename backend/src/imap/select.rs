@@ -1,10 +1,11 @@
-//! SELECT, EXAMINE (RFC 3501 section 6.3.1), CLOSE, UNSELECT (RFC 3691).
+//! SELECT, EXAMINE (RFC 3501 section 6.3.1; parameters: RFC 7162), CLOSE, UNSELECT (RFC 3691).
 
 use std::rc::Rc;
 
 use ravenry_core::mailboxes::{Identity, Name, Rights};
-use ravenry_core::proto::imap::{Command, SequenceSet, Uids, Verb};
+use ravenry_core::proto::imap::{Command, SelectCommand, SequenceSet, Uids, Verb};
 
+use super::condstore::highest;
 use super::failure::Failure;
 use super::flags::needs;
 use super::numbers::Numbers;
@@ -39,14 +40,14 @@ fn that_change() -> Rights {
 
 /// SELECT mailbox and EXAMINE mailbox.
 pub(super) async fn select(session: &mut Session, command: &Command<'_>) -> Reply {
-    let mut args = command.args;
-    args.sp()?;
-    let given = args.astring()?;
-    args.end()?;
+    let given = SelectCommand::parse(command.args)?;
+    if given.qresync.is_some() && !session.qresync {
+        return Err(Failure::bad("ENABLE QRESYNC comes first"));
+    }
     if session.selected.take().is_some() {
         session.client.push_line("* OK [CLOSED] Ok");
     }
-    let (mailbox, rights) = session.mailbox(&given)?;
+    let (mailbox, rights) = session.mailbox(&given.mailbox)?;
     if !rights.contains(Rights::READ) {
         return Err(Failure::noperm());
     }
@@ -54,6 +55,10 @@ pub(super) async fn select(session: &mut Session, command: &Command<'_>) -> Repl
     let (mut selected, unseen) = open(&session.backend, mailbox, rights, read_only)?;
     claim_recent(session, &mut selected).await;
     describe(session, &selected, unseen);
+    session.condstore |= given.condstore;
+    if let Some(resync) = &given.qresync {
+        session.resync(&selected, resync).await?;
+    }
     let mode = if read_only { "READ-ONLY" } else { "READ-WRITE" };
     session.selected = Some(Box::new(selected));
     ok(format!("OK [{mode}] Completed"))
@@ -124,6 +129,7 @@ fn describe(session: &mut Session, selected: &Selected, unseen: Option<u32>) {
     }
     client.push_line(&format!("* OK [UIDVALIDITY {}] Ok", mailbox.uidvalidity));
     client.push_line(&format!("* OK [UIDNEXT {}] Ok", selected.uidnext));
+    client.push_line(&highest(selected));
     client.push_line(&format!("* OK [MAILBOXID ({})] Ok", mailbox.id));
 }
 
@@ -142,6 +148,13 @@ impl Selected {
             return Err(Failure::bad("Invalid message sequence number"));
         }
         Ok(self.numbers.uids_of(&set.resolve(count)))
+    }
+
+    /// Those of these UIDs that have been given to messages.
+    pub(super) fn given(&self, uids: &Uids) -> Uids {
+        let mut later = Uids::default();
+        later.push_range(self.uidnext, u32::MAX);
+        uids.without(&later)
     }
 
     /// The FLAGS response.
@@ -184,7 +197,18 @@ pub(super) async fn close(session: &mut Session, command: &Command<'_>) -> Reply
             mailbox: selected.mailbox.id,
             uids: None,
         };
-        session.backend.carry_out(order).await?;
+        let known = selected.gone.is_empty() && !selected.watch.is_dirty();
+        if let Outcome::Expunged {
+            modseq: Some(modseq),
+            ..
+        } = session.backend.carry_out(order).await?
+            // Only if the client has heard of all else (RFC 7162 section 3.2.8).
+            && session.qresync
+            && known
+            && modseq == selected.modseq + 1
+        {
+            return ok(format!("OK [HIGHESTMODSEQ {modseq}] Completed"));
+        }
     }
     COMPLETED
 }

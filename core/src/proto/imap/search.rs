@@ -120,6 +120,19 @@ pub enum SearchKey {
     Text(Vec<u8>),
 }
 
+impl SearchKey {
+    /// MODSEQ is among the keys: the answer has one, too (RFC 7162 section 3.1.5).
+    #[must_use]
+    pub fn has_modseq(&self) -> bool {
+        match self {
+            Self::ModSeq(_) => true,
+            Self::And(keys) | Self::Or(keys) => keys.iter().any(Self::has_modseq),
+            Self::Not(key) => key.has_modseq(),
+            _ => false,
+        }
+    }
+}
+
 /// What is dated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateOf {
