@@ -88,11 +88,13 @@ impl View {
             return Some("VANISHED where numbers are in use".to_owned());
         }
         for uid in uids.iter() {
-            let has = |wanted| self.messages.iter().position(|seen| seen.uid == wanted);
-            // One that it knows only to be there is among the last.
-            let Some(at) = has(Some(uid)).or_else(|| has(None)) else {
+            // One that it knows only to be there stands behind those of lower UIDs.
+            let lower = |seen: &Seen| seen.uid.is_some_and(|known| known < uid);
+            let at = self.messages.iter().rposition(lower).map_or(0, |at| at + 1);
+            let found = self.messages.get(at).map(|seen| seen.uid.unwrap_or(uid));
+            if found != Some(uid) {
                 return Some(format!("VANISHED {uid}, which wasn't there"));
-            };
+            }
             self.messages.remove(at);
         }
         None

@@ -80,7 +80,8 @@ impl Session {
         if resync.uidvalidity != selected.mailbox.uidvalidity {
             return Ok(());
         }
-        let known = selected.given(resync.known.as_ref().unwrap_or(&Uids::all()));
+        let all = Uids::all();
+        let known = selected.given(resync.known.as_ref().unwrap_or(&all));
         let gone = known.without(&selected.numbers.all());
         let matched = matched(&selected.numbers, resync);
         self.tell_vanished(&gone.without(&matched)).await?;

@@ -33,7 +33,7 @@ const BATCHES: usize = 4;
 /// SEARCH.
 pub(super) async fn search(
     session: &mut Session,
-    selected: &mut Selected,
+    selected: &Selected,
     command: &Command<'_>,
 ) -> Reply {
     let given = SearchCommand::parse(command.args).map_err(|error| match error {

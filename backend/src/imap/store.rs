@@ -70,8 +70,13 @@ pub(super) async fn store(
         session.tell_flags(selected, &told, items).await?;
     }
     session.tell(selected, command.uid, &silent).await?;
+    done(selected, modified, command.uid)
+}
+
+/// The reply, with what others had changed or expunged.
+fn done(selected: &Selected, mut modified: Uids, uid: bool) -> Reply {
     if !modified.is_empty() {
-        if !command.uid {
+        if !uid {
             let numbers = modified.iter();
             modified = numbers
                 .filter_map(|uid| selected.numbers.number(uid))
