@@ -188,6 +188,15 @@ fn joined(found: Parameters) -> Parameters {
         }
     }
     for (mut name, pieces) in pieces {
+        // Pieces without a first one are told as they came.
+        if !pieces.contains_key(&0) {
+            for (number, (extended, value)) in pieces {
+                let mut name = [&name[..], format!("*{number}").as_bytes()].concat();
+                name.extend(extended.then_some(b'*'));
+                whole.push((name, value));
+            }
+            continue;
+        }
         let run = (0..)
             .zip(pieces)
             .take_while(|(at, (number, _))| at == number);
@@ -207,9 +216,7 @@ fn joined(found: Parameters) -> Parameters {
         if extended {
             name.push(b'*');
         }
-        if !run.is_empty() {
-            whole.push((name, value));
-        }
+        whole.push((name, value));
     }
     whole
 }
