@@ -214,7 +214,7 @@ class Peers:
 
     def __enter__(self):
         if self.murder is None:
-            self.own = self.murder = Murder(nodes="mupdate,backend1")
+            self.own = self.murder = Murder("--set", "munge8bit=no", nodes="mupdate,backend1")
         self.directory = self.murder.directory / "compared"
         try:
             self.directory.mkdir()
