@@ -96,6 +96,7 @@ impl Session {
             self.client.push_line(&format!("* {number} EXPUNGE"));
         }
         selected.recent = selected.recent.without(&gone);
+        selected.saved = selected.saved.without(&gone);
     }
 }
 
