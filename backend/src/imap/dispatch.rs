@@ -95,7 +95,7 @@ commands! {
     Append Authenticated true ["UIDPLUS" "MULTIAPPEND"] append::without_literal;
     Check Selected true [] basic::check;
     Fetch Selected false ["OBJECTID" "SAVEDATE"] fetch::fetch;
-    Search Selected false ["ESEARCH" "WITHIN"] search::search;
+    Search Selected false ["ESEARCH" "SEARCHRES" "WITHIN"] search::search;
     Store Selected false [] store::store;
     Copy Selected true [] copy::copy;
     Move Selected true ["MOVE"] copy::copy;

@@ -100,6 +100,7 @@ impl Session {
             }
         }
         selected.recent = selected.recent.without(&gone);
+        selected.saved = selected.saved.without(&gone);
     }
 }
 

@@ -1,5 +1,5 @@
 //! SEARCH (RFC 3501 section 6.4.4) with RETURN (ESEARCH, RFC 4731), WITHIN (RFC 5032), SAVEDATE (RFC 8514), OBJECTID (RFC 8474),
-//! MODSEQ (RFC 7162).
+//! MODSEQ (RFC 7162) and SAVE (RFC 5182).
 //!
 //! Records are judged on the shard, slice by slice; messages whose files have to be read are judged on threads that may
 //! wait for the disk, a few batches at a time.
@@ -30,21 +30,24 @@ const SLICE_MESSAGES: usize = 1024;
 const BATCH_FILES: usize = 64;
 const BATCHES: usize = 4;
 
+/// A result of more ranges isn't saved: they are a megabyte.
+const SAVED_RANGES_MAX: usize = 1 << 17;
+
 /// SEARCH.
 pub(super) async fn search(
     session: &mut Session,
-    selected: &Selected,
+    selected: &mut Selected,
     command: &Command<'_>,
 ) -> Reply {
     let given = SearchCommand::parse(command.args).map_err(|error| match error {
         SearchError::Parse(error) => error.into(),
-        SearchError::Charset => {
+        SearchError::Charset { saves } => {
+            if saves {
+                selected.saved = Uids::default();
+            }
             Failure::coded("BADCHARSET (US-ASCII UTF-8)", "The charset isn't known")
         }
     })?;
-    if given.returns.is_some_and(|returns| returns.save) {
-        return Err(Failure::bad("No search results are saved here"));
-    }
     let by_modseq = given.key.has_modseq();
     if by_modseq {
         session.hears_modseqs(Some(selected));
@@ -52,11 +55,16 @@ pub(super) async fn search(
     let context = Context {
         exists: selected.numbers.count(),
         highest_uid: selected.numbers.last_uid(),
-        saved: &Uids::default(),
+        saved: &selected.saved,
         keywords: &selected.mailbox.keywords,
         now: delivery::now().seconds,
     };
     let program = Program::new(given.key, &context);
+    let saving = given.returns.filter(|returns| returns.save);
+    if saving.is_some() {
+        // Whatever ends in NO from here on leaves `$` empty (RFC 5182 section 2.1).
+        selected.saved = Uids::default();
+    }
     let program = program.map_err(|error| Failure::coded("LIMIT", error.to_string()))?;
     let mut search = Search {
         program: Arc::new(program),
@@ -66,6 +74,9 @@ pub(super) async fn search(
         there: 0,
     };
     search.run(session, selected).await?;
+    if let Some(returns) = saving {
+        selected.saved = to_save(returns, &search.found)?;
+    }
     let found = if command.uid {
         search.found
     } else {
@@ -77,6 +88,7 @@ pub(super) async fn search(
     let modseq = search.modseqs.of(given.returns).filter(|_| by_modseq);
     let answer = match given.returns {
         None => plain(&found, modseq),
+        Some(returns) if returns.saves_only() => Vec::new(),
         Some(returns) => extended(command, returns, &found, modseq),
     };
     session.client.send(&answer).await?;
@@ -114,6 +126,26 @@ impl ModSeqs {
         };
         (modseq > 0).then_some(modseq)
     }
+}
+
+/// What `$` becomes: with MIN or MAX and neither ALL nor COUNT, these alone (RFC 5182 section 2.4).
+fn to_save(returns: SearchReturns, found: &Uids) -> Result<Uids, Failure> {
+    let ranges = found.in_order();
+    if ranges.len() > SAVED_RANGES_MAX {
+        return Err(Failure::coded(
+            "NOTSAVED",
+            "The result is too large to be saved",
+        ));
+    }
+    let (Some((first, _)), Some((_, last))) = (ranges.first(), ranges.last()) else {
+        return Ok(Uids::default());
+    };
+    if returns.all || returns.count || !(returns.min || returns.max) {
+        return Ok(found.clone());
+    }
+    let ends = [(returns.min, *first), (returns.max, *last)];
+    let ends = ends.into_iter().filter(|(wanted, _)| *wanted);
+    Ok(Uids::merged(ends.map(|(_, uid)| (uid, uid)).collect()))
 }
 
 /// `* SEARCH 2 84 882`

@@ -30,6 +30,8 @@ pub(crate) struct Selected {
     pub(crate) recent: Uids,
     /// Messages that are gone, and whose numbers the client still has.
     pub(crate) gone: Uids,
+    /// `$` (RFC 5182): always among `numbers`.
+    pub(crate) saved: Uids,
     pub(crate) watch: Rc<Watch>,
 }
 
@@ -86,6 +88,7 @@ fn open(
         numbers,
         recent: Uids::default(),
         gone: Uids::default(),
+        saved: Uids::default(),
         watch,
         mailbox,
     };
@@ -138,7 +141,7 @@ impl Selected {
     /// mistake among numbers (RFC 3501 section 9, `seq-number`).
     pub(super) fn among(&self, set: &SequenceSet, uid: bool) -> Result<Uids, Failure> {
         if *set == SequenceSet::Saved {
-            return Err(Failure::bad("No search results are saved here"));
+            return Ok(self.saved.clone());
         }
         if uid {
             return Ok(self.numbers.among(&set.resolve(self.numbers.last_uid())));
