@@ -29,9 +29,13 @@ def behind_inner_end(values, _data):
     return isinstance(ours, bytes) and ours.endswith(b"--") and cyrus == ours + b"\r\n"
 
 
-def bare(_values, data):
-    """A CR or LF alone, or no header that Cyrus would take."""
-    return bool(re.search(rb"\r(?!\n)|(?<!\r)\n", data)) or not re.match(rb"[!-9;-~]+[ \t]*:", data)
+def refused_by_cyrus(data):
+    """A CR or LF alone, a header without a line end, or a line in it that neither goes on nor has a name and a colon."""
+    head = re.split(rb"(?:\A|\r\n)\r\n", data, maxsplit=1)[0]
+    first, *rest = head.split(b"\r\n")
+    field = rb"[!-9;-~]+:"
+    return bool(re.search(rb"\r(?!\n)|(?<!\r)\n", data) or b"\n" not in data or not re.match(field, first)
+                or any(line and not re.match(rb"[ \t]|" + field, line) for line in rest))
 
 
 def told_again(values, _data):
@@ -46,7 +50,8 @@ def ours_is(what):
 
 
 EXPLAINED = [
-    Explained("refused", "message .*", "APPEND", lambda values, data: as_dovecot(values, data) and values["ours"] == "OK" and bare(values, data)),
+    Explained("refused", "message .*", "APPEND",
+              lambda values, data: as_dovecot(values, data) and values["ours"] == "OK" and refused_by_cyrus(data)),
     Explained("inner-end", "message .*", r"BODY\[[\d.]+\]", behind_inner_end),
     Explained("no-day", "search script", "SEARCH ON 99-Feb-2021", ours_is(["tag BAD"])),
     Explained("told-again", "changes script", r"STORE 3:4 \+FLAGS \(\\Deleted\)", told_again),
