@@ -90,7 +90,9 @@ impl View {
         for uid in uids.iter() {
             // One that it knows only to be there stands behind those of lower UIDs.
             let lower = |seen: &Seen| seen.uid.is_some_and(|known| known < uid);
-            let at = self.messages.iter().rposition(lower).map_or(0, |at| at + 1);
+            let known = self.messages.iter().position(|seen| seen.uid == Some(uid));
+            let behind = || self.messages.iter().rposition(lower).map_or(0, |at| at + 1);
+            let at = known.unwrap_or_else(behind);
             let found = self.messages.get(at).map(|seen| seen.uid.unwrap_or(uid));
             if found != Some(uid) {
                 return Some(format!("VANISHED {uid}, which wasn't there"));
