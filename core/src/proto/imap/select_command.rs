@@ -92,13 +92,15 @@ impl Resync {
             known: None,
             numbers: None,
         };
-        if args.accept(b' ') && args.peek() != Some(b'(') {
+        let mut more = args.accept(b' ');
+        if more && args.peek() != Some(b'(') {
             resync.known = Some(set(args)?);
-            if !args.accept(b' ') {
-                return closed(args).map(|()| resync);
-            }
+            more = args.accept(b' ');
         }
-        if args.accept(b'(') {
+        if more {
+            if !args.accept(b'(') {
+                return Err(ParseError::Expected("message numbers in parentheses"));
+            }
             let numbers = set(args)?;
             args.sp()?;
             let uids = set(args)?;
