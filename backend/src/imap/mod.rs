@@ -7,6 +7,7 @@
 mod acl;
 mod append;
 mod basic;
+mod compress;
 mod copy;
 mod create;
 mod delete;
@@ -32,6 +33,7 @@ mod starttls;
 mod status;
 mod store;
 mod subscribe;
+mod unauthenticate;
 
 pub(crate) use login::own_acl;
 pub(crate) use session::serve;
