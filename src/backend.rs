@@ -11,6 +11,9 @@ use crate::serve::pool;
 /// Threads that read and write messages: as many as a disk can use at once.
 const DISK_THREADS: usize = 16;
 const DISK_QUEUE_MAX: usize = 4096;
+/// Threads that may each hold a message of `message_size` in memory.
+const WHOLE_THREADS: usize = 2;
+const WHOLE_QUEUE_MAX: usize = 256;
 /// Commits that may wait for the disk: there is one at a time.
 const COMMITS_MAX: usize = 1;
 
@@ -56,6 +59,7 @@ pub(crate) fn open(config: &Config) -> Result<Option<(Parts, Committer)>, String
         store,
         orders,
         disk: pool("disk", DISK_THREADS, DISK_QUEUE_MAX)?,
+        whole: pool("whole", WHOLE_THREADS, WHOLE_QUEUE_MAX)?,
     };
     Ok(Some((parts, committer)))
 }

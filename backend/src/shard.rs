@@ -11,13 +11,15 @@ use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use ravenry_core::client::Desk;
 use ravenry_core::config;
 use ravenry_core::proto::imap::Uids;
-use ravenry_core::rt::{self, Either, Pool};
+use ravenry_core::rt::{self, Either, Pool, PoolError};
 
 use crate::committer::{Answer, Heard, News, Orders};
+use crate::imap::Numberings;
 use crate::store::{MailboxId, Order, Outcome, Refused, Store};
 
 /// What a backend's shards are made from, beside their desks; each gets a clone.
@@ -31,12 +33,35 @@ pub struct Parts {
     pub orders: Orders,
     /// Threads that read and write messages.
     pub disk: Pool,
+    /// The few that may hold a large message in memory as a whole: as many of them are there at once, whatever is asked.
+    pub whole: Pool,
+}
+
+/// Bytes of messages that are read together: of several, or of a large one in a piece.
+pub(crate) const PIECE_BYTES: u64 = 256 * 1024;
+/// How long a job on a large message may take, with its waiting for a thread.
+const WHOLE_WAIT: Duration = Duration::from_secs(60);
+
+impl Parts {
+    /// Runs what reads messages as a whole, none of them larger than `largest`, on a thread that may wait for the disk.
+    pub(crate) async fn read_whole<T: Send + 'static>(
+        &self,
+        largest: u64,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PoolError> {
+        if largest <= PIECE_BYTES {
+            return self.disk.run(job).await;
+        }
+        let read = rt::timeout(WHOLE_WAIT, self.whole.run(job)).await;
+        read.unwrap_or(Err(PoolError::Full))
+    }
 }
 
 /// What the sessions of a shard share.
 pub(crate) struct Backend {
     pub(crate) desk: Rc<Desk>,
     pub(crate) parts: Parts,
+    pub(crate) numberings: Numberings,
     open: RefCell<BTreeMap<MailboxId, Vec<Weak<Watch>>>>,
     /// There once the shard listens.
     news: RefCell<Option<News>>,
@@ -111,6 +136,7 @@ impl Backend {
         Self {
             desk,
             parts,
+            numberings: Numberings::default(),
             open: RefCell::default(),
             news: RefCell::new(None),
         }

@@ -122,17 +122,17 @@ class Cyrus(Peer):
         return session
 
 
-def dovecot_programs():
-    """Where Dovecot's imap and imap-login are. Debian's cyrus-imapd and dovecot-imapd can't be installed together
-    (each is the one imap-server), so its archive is unpacked in a directory of ours, beside the dovecot-core there is."""
+def unpacked(package):
+    """Where the programs of one of Dovecot's packages are. Debian's cyrus-imapd and dovecot-imapd can't be installed together
+    (each is the one imap-server), so the archive is unpacked in a directory of ours, beside the dovecot-core there is."""
     folder = KEPT / "dovecot"
-    programs = folder / "root/usr/lib/dovecot"
-    if not (programs / "imap").exists():
+    done = folder / f"{package}.unpacked"
+    if not done.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        version = run("dpkg-query", "-W", "-f=${Version}", "dovecot-core")
-        run("apt-get", "-qq", "download", f"dovecot-imapd={version}", cwd=folder)
-        run("dpkg-deb", "-x", next(folder.glob("dovecot-imapd_*.deb")), folder / "root")
-    return programs
+        run("apt-get", "-qq", "download", package, cwd=folder)
+        run("dpkg-deb", "-x", next(folder.glob(f"{package}_*.deb")), folder / "root")
+        done.touch()
+    return folder / "root/usr/lib/dovecot"
 
 
 def run(*command, cwd=None):
@@ -154,7 +154,7 @@ class Dovecot(Peer):
         shutil.chown(directory / "home", "mail", "mail")
         (directory / "users").write_text("".join(f"{user}:{user}pw\n" for user in USERS))
         (directory / "dovecot.conf").write_text(DOVECOT.format(dir=directory, host=host, port=IMAP,
-                                                                 programs=dovecot_programs()))
+                                                                 programs=unpacked("dovecot-imapd")))
         with open(directory / "out", "wb") as out:
             self.process = subprocess.Popen(["dovecot", "-F", "-c", directory / "dovecot.conf"], stdin=subprocess.DEVNULL,
                                             stdout=out, stderr=out, start_new_session=True)
@@ -214,7 +214,7 @@ class Peers:
 
     def __enter__(self):
         if self.murder is None:
-            self.own = self.murder = Murder(nodes="mupdate,backend1")
+            self.own = self.murder = Murder("--set", "munge8bit=no", nodes="mupdate,backend1")
         self.directory = self.murder.directory / "compared"
         try:
             self.directory.mkdir()

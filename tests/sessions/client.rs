@@ -1,6 +1,7 @@
 //! A client's connection: commands out in any pieces, responses in, each applied to the view.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use ravenry_core::rt::{Address, Stream};
 use crate::dice;
 use crate::leg::{Gone, Leg, literal};
 use crate::model::Model;
-use crate::view::View;
+use crate::view::{Cache, View};
 
 /// What the clients of a run share.
 pub(crate) struct Shared {
@@ -75,13 +76,21 @@ pub(crate) struct Client {
     leg: Leg,
     tags: u64,
     pub(crate) view: Option<View>,
+    /// It comes back with what it has: QRESYNC.
+    pub(crate) resyncs: bool,
+    /// What it has, by mailbox.
+    pub(crate) caches: BTreeMap<String, Cache>,
 }
 
 const PATIENCE: Duration = Duration::from_secs(600);
 
 impl Client {
     /// Connects and logs in.
-    pub(crate) async fn login(shared: &Rc<Shared>, number: u64) -> Result<Self, Gone> {
+    pub(crate) async fn login(
+        shared: &Rc<Shared>,
+        number: u64,
+        caches: BTreeMap<String, Cache>,
+    ) -> Result<Self, Gone> {
         let connected = Stream::connect(&shared.address, Duration::from_secs(60)).await;
         let mut leg = Leg::new(connected.map_err(|_| Gone::Broken)?, PATIENCE);
         if dice::percent(30) {
@@ -94,6 +103,8 @@ impl Client {
             leg,
             tags: 0,
             view: None,
+            resyncs: number % 2 == 1,
+            caches,
         };
         let greeting = client.leg.line().await?;
         if !greeting.starts_with(b"* OK") {
@@ -103,10 +114,23 @@ impl Client {
         let login = client
             .command(&[Piece::Text(format!("LOGIN {user} pw"))], true)
             .await?;
-        if login.is_ok() {
-            Ok(client)
-        } else {
-            Err(Gone::Closed)
+        if !login.is_ok() {
+            return Err(Gone::Closed);
+        }
+        if client.resyncs {
+            let enable = [Piece::Text("ENABLE QRESYNC".to_owned())];
+            client.command(&enable, true).await?;
+        }
+        Ok(client)
+    }
+
+    /// What it has of the selected mailbox is as it is now; up to `modseq` it has all, if that is known.
+    pub(crate) fn keep(&mut self, modseq: Option<u64>) {
+        if let Some(view) = &self.view
+            && let Some(cache) = self.caches.get_mut(&view.mailbox)
+        {
+            cache.messages = view.messages();
+            cache.modseq = modseq.unwrap_or(0).max(cache.modseq);
         }
     }
 

@@ -24,7 +24,7 @@ use crate::model::Model;
 use crate::{dice, script};
 
 const WITHIN: Duration = Duration::from_secs(4 * 3600);
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "done: commands",
     "done: messages appended",
     "done: messages copied",
@@ -32,6 +32,7 @@ const KINDS: [&str; 8] = [
     "done: bodies fetched",
     "done: views compared",
     "done: connections lost",
+    "done: mailboxes synchronized",
     "done: the backend restarted",
 ];
 
@@ -209,6 +210,7 @@ impl Backend {
             store: store.clone(),
             orders,
             disk: Pool::new("disk", 4, 10_000).unwrap(),
+            whole: Pool::new("whole", 2, 10_000).unwrap(),
         };
         *shared.store.borrow_mut() = Some(store);
         let desk = desk(path);

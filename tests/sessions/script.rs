@@ -1,6 +1,7 @@
 //! What clients do: rounds of random commands, and between them a moment where all are still and each compares its
 //! view with the store.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,20 +12,24 @@ use crate::client::{Client, Piece, Reply, Shared};
 use crate::dice;
 use crate::leg::Gone;
 use crate::model::{self, key_of, message};
+use crate::resync;
 use crate::run::{Meeting, external};
-use crate::view::View;
+use crate::view::{Cache, View};
 
 /// What a client does, round by round.
 pub(crate) async fn play(shared: Rc<Shared>, number: u64, rounds: u64, meeting: Rc<Meeting>) {
     let mut client = None;
+    let mut caches = BTreeMap::new();
     for _ in 0..rounds {
         for _ in 0..3 + dice::below(12) {
             if client.is_none() {
-                client = again(&shared, number).await;
+                client = again(&shared, number, &mut caches).await;
             }
             let Some(one) = &mut client else { break };
             if let Err(gone) = step(one).await {
                 lost(&shared, gone);
+                one.keep(None);
+                caches = std::mem::take(&mut one.caches);
                 client = None;
             }
         }
@@ -33,6 +38,8 @@ pub(crate) async fn play(shared: Rc<Shared>, number: u64, rounds: u64, meeting: 
             && let Err(gone) = compare(one).await
         {
             lost(&shared, gone);
+            one.keep(None);
+            caches = std::mem::take(&mut one.caches);
             client = None;
         }
         meeting.wait().await;
@@ -53,12 +60,17 @@ fn lost(shared: &Shared, gone: Gone) {
 }
 
 /// A new connection, with a mailbox selected.
-async fn again(shared: &Rc<Shared>, number: u64) -> Option<Client> {
+async fn again(
+    shared: &Rc<Shared>,
+    number: u64,
+    caches: &mut BTreeMap<String, Cache>,
+) -> Option<Client> {
     for _ in 0..50 {
-        if let Ok(mut client) = Client::login(shared, number).await
-            && select(&mut client).await.is_ok()
-        {
-            return Some(client);
+        if let Ok(mut client) = Client::login(shared, number, caches.clone()).await {
+            if select(&mut client).await.is_ok() {
+                return Some(client);
+            }
+            *caches = std::mem::take(&mut client.caches);
         }
         rt::sleep(dice::time(Duration::from_secs(2))).await;
     }
@@ -77,14 +89,26 @@ async fn select(client: &mut Client) -> Result<(), Gone> {
     let shared = Rc::clone(&client.shared);
     let number = shared.selections.get() + 1;
     shared.selections.set(number);
+    client.keep(None);
     client.view = Some(View::new(&mailbox, read_only, number));
-    let reply = client
-        .command(&[text(format!("{verb} {}", external(&mailbox)))], true)
-        .await?;
+    let from_before = resync::from_before(client, &mailbox);
+    let name = external(&mailbox);
+    let command = text(format!("{verb} {name}{from_before}"));
+    let reply = match client.command(&[command], true).await {
+        Ok(reply) => reply,
+        Err(gone) => {
+            // Half of it says nothing: it comes back with what it had.
+            client.view = None;
+            return Err(gone);
+        }
+    };
     if !reply.is_ok() {
         refused(client, "SELECT", &reply);
         client.view = None;
         return Ok(());
+    }
+    if client.resyncs {
+        resync::remember(client, &mailbox, &reply);
     }
     learn(client).await
 }
@@ -101,8 +125,12 @@ async fn learn(client: &mut Client) -> Result<(), Gone> {
         if !client.view.as_ref().is_some_and(unknown) {
             break;
         }
+        // One that comes back is told what has changed of what it had.
+        let unknown = |view: &View| view.messages.iter().position(|seen| seen.uid.is_none());
+        let first = client.view.as_ref().and_then(unknown).unwrap_or(0);
+        let first = if client.resyncs { first + 1 } else { 1 };
         client
-            .command(&[text("FETCH 1:* (UID FLAGS)")], false)
+            .command(&[text(format!("FETCH {first}:* (UID FLAGS)"))], false)
             .await?;
         client.command(&[text("NOOP")], true).await?;
     }
@@ -156,7 +184,7 @@ async fn step(client: &mut Client) -> Result<(), Gone> {
         66..74 => fetch_body(client).await?,
         74..80 => search(client).await?,
         80..86 => drop(client.idle(dice::time(Duration::from_secs(30))).await?),
-        86..90 => drop(client.command(&[text("NOOP")], true).await?),
+        86..90 => resync::noop(client).await?,
         90..93 => drop(client.command(&[text("CHECK")], true).await?),
         93..97 => select(client).await?,
         _ => leave(client).await?,
@@ -165,6 +193,7 @@ async fn step(client: &mut Client) -> Result<(), Gone> {
 }
 
 async fn leave(client: &mut Client) -> Result<(), Gone> {
+    client.keep(None);
     let close = dice::percent(50);
     let reply = client
         .command(&[text(if close { "CLOSE" } else { "UNSELECT" })], true)
@@ -336,7 +365,7 @@ async fn expunge(client: &mut Client) -> Result<(), Gone> {
     let gone = reply
         .untagged
         .iter()
-        .filter(|line| line.ends_with(b"EXPUNGE\r\n"))
+        .filter(|line| line.ends_with(b"EXPUNGE\r\n") || line.starts_with(b"* VANISHED"))
         .count();
     client
         .shared
@@ -344,6 +373,9 @@ async fn expunge(client: &mut Client) -> Result<(), Gone> {
         .add("done: messages told to be gone", gone as u64);
     if !reply.is_ok() {
         refused(client, "EXPUNGE", &reply);
+    }
+    if let ["HIGHESTMODSEQ", modseq] = reply.code()[..] {
+        client.keep(modseq.parse().ok());
     }
     Ok(())
 }

@@ -1,5 +1,9 @@
 //! A client's view of the mailbox it has selected, from what it is told and nothing else (RFC 3501 section 5.2).
 
+use std::collections::BTreeMap;
+
+use ravenry_core::proto::imap::Uids;
+
 /// A message as a client knows it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
@@ -19,6 +23,19 @@ pub(crate) struct View {
     pub(crate) messages: Vec<Seen>,
     /// UIDs that were told as \Recent.
     pub(crate) recent: Vec<u32>,
+    /// What it has from before, and isn't told to be gone.
+    pub(crate) cached: BTreeMap<u32, Option<Vec<String>>>,
+    /// The highest modseq of a FETCH response since the last command.
+    pub(crate) modseq: u64,
+}
+
+/// What a client keeps of a mailbox from one connection to the next, to come back with it (RFC 7162 section 3.2.5).
+#[derive(Clone, Debug)]
+pub(crate) struct Cache {
+    pub(crate) uidvalidity: u32,
+    /// Whatever changed up to it is known.
+    pub(crate) modseq: u64,
+    pub(crate) messages: BTreeMap<u32, Option<Vec<String>>>,
 }
 
 impl View {
@@ -29,12 +46,17 @@ impl View {
             number,
             messages: Vec::new(),
             recent: Vec::new(),
+            cached: BTreeMap::new(),
+            modseq: 0,
         }
     }
 
     /// An untagged response; `expunges`: EXPUNGE may come now. Gives what is wrong with it.
     pub(crate) fn told(&mut self, line: &[u8], expunges: bool) -> Option<String> {
         let text = String::from_utf8_lossy(line);
+        if let Some(told) = text.strip_prefix("* VANISHED ") {
+            return self.vanished(told.trim_end(), expunges);
+        }
         let mut words = text.split([' ', '\r']).skip(1);
         let number: usize = words.next()?.parse().ok()?;
         match words.next()? {
@@ -53,6 +75,61 @@ impl View {
         None
     }
 
+    fn vanished(&mut self, told: &str, expunges: bool) -> Option<String> {
+        let set = told.strip_prefix("(EARLIER) ");
+        let Some(uids) = Uids::parse(set.unwrap_or(told).as_bytes()) else {
+            return Some(format!("VANISHED {told}"));
+        };
+        if set.is_some() {
+            self.cached.retain(|uid, _| !uids.has(*uid));
+            return None;
+        }
+        if !expunges {
+            return Some("VANISHED where numbers are in use".to_owned());
+        }
+        for uid in uids.iter() {
+            // One that it knows only to be there stands behind those of lower UIDs.
+            let lower = |seen: &Seen| seen.uid.is_some_and(|known| known < uid);
+            let known = self.messages.iter().position(|seen| seen.uid == Some(uid));
+            let behind = || self.messages.iter().rposition(lower).map_or(0, |at| at + 1);
+            let at = known.unwrap_or_else(behind);
+            let found = self.messages.get(at).map(|seen| seen.uid.unwrap_or(uid));
+            if found != Some(uid) {
+                return Some(format!("VANISHED {uid}, which wasn't there"));
+            }
+            self.messages.remove(at);
+        }
+        None
+    }
+
+    /// What it has from before is the beginning of what there is. Gives what is wrong with that.
+    pub(crate) fn recall(&mut self) -> Option<String> {
+        let cached = std::mem::take(&mut self.cached);
+        if cached.len() > self.messages.len() {
+            return Some(format!(
+                "{} messages, after {cached:?}",
+                self.messages.len()
+            ));
+        }
+        for (seen, (uid, flags)) in self.messages.iter_mut().zip(cached) {
+            if seen.uid.is_some_and(|told| told != uid) {
+                return Some(format!("UID {:?} where it has {uid}", seen.uid));
+            }
+            seen.uid = Some(uid);
+            seen.flags = seen.flags.take().or(flags);
+        }
+        None
+    }
+
+    /// What it keeps.
+    pub(crate) fn messages(&self) -> BTreeMap<u32, Option<Vec<String>>> {
+        // Behind one whose UID isn't known it doesn't know how many there are.
+        let known = self.messages.iter();
+        known
+            .map_while(|seen| Some((seen.uid?, seen.flags.clone())))
+            .collect()
+    }
+
     fn fetched(&mut self, number: usize, text: &str) -> Option<String> {
         let Some(seen) = number
             .checked_sub(1)
@@ -67,6 +144,9 @@ impl View {
             return Some(format!("number {number} is UID {uid}, and was {known}"));
         }
         seen.uid = uid.or(seen.uid);
+        if let Some(modseq) = between(text, "MODSEQ (", [')', ')']) {
+            self.modseq = self.modseq.max(modseq.parse().unwrap_or(0));
+        }
         if let Some(list) = between(text, "FLAGS (", [')', ')']) {
             let mut flags: Vec<String> = list.split_whitespace().map(str::to_owned).collect();
             flags.sort_unstable();

@@ -80,7 +80,9 @@ def test_backend_unauthenticate(world):
     assert "UNAUTHENTICATE" in session.capabilities()
     session.command("UNAUTHENTICATE x").bad()
     session.append("INBOX", message("of alice")).ok()
+    session.command("ENABLE QRESYNC").ok()
     session.select("INBOX").ok()
+    session.command("SEARCH RETURN (SAVE) ALL").ok()
     code = session.command("UNAUTHENTICATE").ok().code
     assert set(code.upper().split()[1:]) == before == session.capabilities(), code
     for refused in ("FETCH 1 BODY[]", "SELECT INBOX", "NAMESPACE", "UNAUTHENTICATE", "COMPRESS DEFLATE"):
@@ -89,7 +91,11 @@ def test_backend_unauthenticate(world):
     assert not session.command("NOOP").ok().untagged
     session.login("bob", "bobpw").ok()
     session.command("FETCH 1 BODY[]").bad()
+    session.command("SELECT INBOX (QRESYNC (1 1))").bad()  # what was enabled is so no more
     session.select("INBOX").ok()
+    assert not session.command("FETCH $ UID").ok().of("FETCH")
+    stored = session.command("STORE 1 +FLAGS (\\Flagged)").ok().of("FETCH")
+    assert stored and b"MODSEQ" not in stored[0].raw, stored
     assert session.body(1) == message("of bob")
     compress(session)
     # the client's own compression ends behind the command: what follows in the same packet is plain

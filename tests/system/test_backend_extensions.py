@@ -9,8 +9,9 @@ from marks import ours
 # what a backend of the default configuration may tell of itself: a test of the backend has each of them work
 WORKS = {"IMAP4REV1", "LITERAL+", "ID", "ENABLE", "CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "LIST-MYRIGHTS", "SPECIAL-USE",
          "STATUS=SIZE", "CREATE-SPECIAL-USE", "NAMESPACE", "ACL", "RIGHTS=KXTEN", "IDLE", "UNSELECT", "UIDPLUS", "MULTIAPPEND",
-         "OBJECTID", "SAVEDATE", "ESEARCH", "WITHIN", "MOVE", "APPENDLIMIT", "QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE",
-         "QUOTA=RES-MAILBOX", "QUOTASET", "COMPRESS=DEFLATE", "UNAUTHENTICATE"}
+         "OBJECTID", "SAVEDATE", "ESEARCH", "SEARCHRES", "WITHIN", "MOVE", "APPENDLIMIT", "QUOTA", "QUOTA=RES-STORAGE",
+         "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX", "QUOTASET", "CONDSTORE", "QRESYNC", "COMPRESS=DEFLATE",
+         "UNAUTHENTICATE"}
 
 
 @ours
@@ -26,7 +27,7 @@ def test_backend_capabilities_are_what_works(world):
     unknown = {name.partition("=")[0] if name.startswith("APPENDLIMIT") else name for name in capabilities} - WORKS
     assert not unknown, f"told, and no test has it work: {unknown}"
     session.select("INBOX").ok()
-    refused = {"CONDSTORE": ("STORE 1:* (UNCHANGEDSINCE 1) +FLAGS (x)", "FETCH 1:* (MODSEQ)"), "SORT": ("SORT (DATE) UTF-8 ALL",),
+    refused = {"SORT": ("SORT (DATE) UTF-8 ALL",),
                "THREAD=REFERENCES": ("THREAD REFERENCES UTF-8 ALL",), "SEARCHRES": ("SEARCH RETURN (SAVE) ALL",),
                "COMPRESS=DEFLATE": ("COMPRESS DEFLATE",), "BINARY": ("FETCH 1 BINARY[1]",), "METADATA": ("GETMETADATA INBOX /private/comment",),
                "NOTIFY": ("NOTIFY NONE",), "STARTTLS": ("STARTTLS",)}
@@ -116,6 +117,67 @@ def test_backend_esearch(world):
     assert said("UID SEARCH RETURN (MIN MAX ALL COUNT) FLAGGED") == b"UID MIN 2 MAX 5 ALL 2:3,5 COUNT 3"
     assert said("SEARCH RETURN (MIN MAX ALL COUNT) DRAFT") == b"COUNT 0"
     assert said("UID SEARCH RETURN (MAX) DRAFT") == b"UID"
+
+
+@ours
+def test_backend_searchres(world):
+    """RFC 5182: SAVE and `$` wherever a set stands; what empties it; it follows EXPUNGE."""
+    backend = world.a_backend()
+    session = world.at(backend, "alice")
+    session.command("CREATE INBOX.x").ok()
+    for number in range(8):
+        session.append("INBOX", message(f"m{number}"), "(\\Flagged)" if number in (1, 2, 4, 6) else "").ok()
+    session.select("INBOX").ok()
+
+    def saved():
+        (line,) = session.command("UID SEARCH $").ok().of("SEARCH")
+        return [int(uid) for uid in line.text.split()[1:]]
+    assert saved() == [] and not session.command("FETCH $ UID").ok().of("FETCH"), "it is empty at first"
+    # section 2.4: what is saved beside other options
+    for options, uids in (("SAVE", [2, 3, 5, 7]), ("SAVE MIN", [2]), ("MAX SAVE", [7]), ("SAVE MIN MAX", [2, 7]),
+                          ("SAVE ALL MIN", [2, 3, 5, 7]), ("SAVE COUNT MAX", [2, 3, 5, 7])):
+        answer = session.command(f"SEARCH RETURN ({options}) FLAGGED").ok()
+        assert bool(answer.of("ESEARCH")) == (options != "SAVE"), answer.untagged
+        assert saved() == uids, options
+    # section 2.1: NO empties it, BAD doesn't; a SEARCH without SAVE changes nothing
+    session.command("SEARCH RETURN (SAVE) 99999999999").must("BAD")
+    session.command("SEARCH DRAFT").ok()
+    session.command("SEARCH CHARSET X-NONE ALL").no("BADCHARSET")
+    assert saved() == [2, 3, 5, 7]
+    session.command("SEARCH RETURN (SAVE) CHARSET X-NONE ALL").no("BADCHARSET")
+    assert saved() == []
+    # `$` within the search that saves, and in a NOT
+    session.command("SEARCH RETURN (SAVE) FLAGGED").ok()
+    session.command("SEARCH RETURN (SAVE) $ SMALLER 1000000 NOT 2").ok()
+    assert saved() == [3, 5, 7]
+    # in every command, with and without UID
+    for command in ("FETCH $ (UID)", "UID FETCH $ (UID)"):
+        assert [int(r.text.split()[0]) for r in session.command(command).ok().of("FETCH")] == [3, 5, 7], command
+    session.command("STORE $ +FLAGS (\\Answered)").ok()
+    session.command("UID STORE $ +FLAGS (\\Draft)").ok()
+    (line,) = session.command("SEARCH ANSWERED DRAFT").ok().of("SEARCH")
+    assert line.text == b"SEARCH 3 5 7", line.text
+    assert session.command("COPY $ INBOX.x").ok().code.split()[2] == "3,5,7"
+    # it follows EXPUNGE, by whomever: message numbers move, `$` does not
+    other = world.at(backend, "alice")
+    other.select("INBOX").ok()
+    other.command("STORE 1,5 +FLAGS (\\Deleted)").ok()
+    other.command("EXPUNGE").ok()
+    session.command("NOOP").ok()
+    assert saved() == [3, 7]
+    assert [int(r.text.split()[0]) for r in session.command("FETCH $ UID").ok().of("FETCH")] == [2, 5]
+    session.command("STORE 2 +FLAGS.SILENT (\\Deleted)").ok()
+    assert len(session.command("UID EXPUNGE $").ok().of("EXPUNGE")) == 1
+    assert saved() == [7]
+    session.command("MOVE $ INBOX.x").ok()
+    assert saved() == []
+    session.command("COPY $ INBOX.x").ok()
+    # SELECT empties it, of the same mailbox, too
+    session.command("SEARCH RETURN (SAVE) ALL").ok()
+    assert saved() == [2, 4, 6, 8]
+    session.select("INBOX").ok()
+    assert saved() == []
+    session.in_step()
 
 
 @ours

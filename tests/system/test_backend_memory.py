@@ -1,4 +1,6 @@
-"""What an idle session of the backend costs: RssAnon over 2,000 of them, printed."""
+"""What the backend's sessions cost: RssAnon over 2,000 idle ones, and while many read large messages."""
+
+import threading
 
 from imap_client import Conversation, message
 from marks import ours
@@ -6,6 +8,10 @@ from marks import ours
 SESSIONS = 2000
 # a session that waits holds no buffer: far more than this is a buffer that stayed
 BOUND = 12 << 10
+READERS = 12
+LARGE = 34 << 20  # more than the allocator ever keeps
+# two threads, each with a message and what is made of its texts
+WHOLE_BOUND = 5
 
 
 def anonymous(pid):
@@ -43,3 +49,48 @@ def test_backend_idle_sessions_cost_little(world):
     finally:
         for session in opened:
             session.close()
+
+
+def large():
+    """So many parts that the structure isn't kept, and then a large one."""
+    small = b"--b\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\nsmall\r\n" * 1000
+    big = b"--b\r\n\r\n" + (b"x" * 70 + b"\r\n") * (LARGE // 72) + b"--b--\r\n"
+    return b"Subject: large\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + small + big
+
+
+@ours
+def test_backend_large_messages_are_in_memory_two_at_a_time(world):
+    """Twelve sessions at once ask for what takes a whole message; each is answered, and memory doesn't grow with them."""
+    backend = world.a_backend()
+    session = world.at(backend, "alice")
+    session.append("INBOX", large()).ok()
+    before = anonymous(backend.process.pid)
+    for command, word, wanted in [
+            ("FETCH 1 BODYSTRUCTURE", "FETCH", b'"MIXED"'),
+            ("FETCH 1 BODY.PEEK[1000]", "FETCH", b"{5}\r\nsmall"),
+            ("SEARCH BODY nosuchword", "SEARCH", b"* SEARCH\r\n")]:
+        most, over = [before], threading.Event()
+
+        def watch():
+            while not over.wait(0.01):
+                most.append(anonymous(backend.process.pid))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            readers = [world.at(backend, "alice") for _ in range(READERS)]
+            for reader in readers:
+                reader.select("INBOX").ok()
+            tags = [reader.start(command) for reader in readers]
+            for reader, tag in zip(readers, tags):
+                reader.deadline = 60
+                (answer,) = reader.finish(tag).ok().of(word)
+                assert wanted in answer.raw, answer.raw[:200]
+        finally:
+            over.set()
+            watcher.join()
+        growth = (max(most) - before) / LARGE
+        print(f"{command}: {READERS} sessions, RssAnon grows by {growth:.2f} times the message", flush=True)
+        assert growth < WHOLE_BOUND, command
+        for reader in readers:
+            reader.close()

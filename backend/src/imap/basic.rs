@@ -43,17 +43,30 @@ pub(super) async fn logout(session: &mut Session, command: &Command<'_>) -> Repl
     Err(Failure::Ended(End::Logout))
 }
 
-/// ENABLE: nothing that this backend does has to be turned on yet; what is unknown is passed over.
+/// ENABLE: CONDSTORE and QRESYNC, which has CONDSTORE in it (RFC 7162); what is unknown is passed over.
 pub(super) async fn enable(session: &mut Session, command: &Command<'_>) -> Reply {
     let mut args = command.args;
+    let mut enabled = Vec::new();
     loop {
         args.sp()?;
-        args.atom()?;
+        let name = args.atom()?.to_ascii_uppercase();
+        for known in ["CONDSTORE", "QRESYNC"] {
+            if name == known.as_bytes() && !enabled.contains(&known) {
+                enabled.push(known);
+            }
+        }
         if args.is_done() {
             break;
         }
     }
-    session.client.push_line("* ENABLED");
+    let names: String = enabled.iter().map(|name| format!(" {name}")).collect();
+    session.client.push_line(&format!("* ENABLED{names}"));
+    session.qresync |= enabled.contains(&"QRESYNC");
+    if !enabled.is_empty() {
+        let selected = session.selected.take();
+        session.hears_modseqs(selected.as_deref());
+        session.selected = selected;
+    }
     COMPLETED
 }
 

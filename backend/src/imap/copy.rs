@@ -48,7 +48,7 @@ pub(super) async fn copy(
     if moves {
         // Before the EXPUNGE responses (RFC 6851 section 4.3).
         session.client.push_line(&format!("* OK {code} Completed"));
-        return ok("OK Completed");
+        return session.completed_at(selected).await;
     }
     ok(format!("OK {code} Completed"))
 }

@@ -69,7 +69,7 @@ commands! {
     StartTls Any false [] starttls::starttls;
     Login Any false [] login::login;
     Authenticate Any false [] login::authenticate;
-    Enable Authenticated true ["ENABLE"] basic::enable;
+    Enable Authenticated true ["ENABLE" "CONDSTORE" "QRESYNC"] basic::enable;
     Compress Authenticated false ["COMPRESS=DEFLATE"] compress::compress;
     Unauthenticate Authenticated false ["UNAUTHENTICATE"] unauthenticate::unauthenticate;
     Select Authenticated false [] select::select;
@@ -97,7 +97,7 @@ commands! {
     Append Authenticated true ["UIDPLUS" "MULTIAPPEND"] append::without_literal;
     Check Selected true [] basic::check;
     Fetch Selected false ["OBJECTID" "SAVEDATE"] fetch::fetch;
-    Search Selected false ["ESEARCH" "WITHIN"] search::search;
+    Search Selected false ["ESEARCH" "SEARCHRES" "WITHIN"] search::search;
     Store Selected false [] store::store;
     Copy Selected true [] copy::copy;
     Move Selected true ["MOVE"] copy::copy;

@@ -1,15 +1,15 @@
-//! EXPUNGE (RFC 3501 section 6.4.3) and UID EXPUNGE (RFC 4315 section 2.1).
+//! EXPUNGE (RFC 3501 section 6.4.3) and UID EXPUNGE (RFC 4315 section 2.1; HIGHESTMODSEQ: RFC 7162 section 3.2.7).
 
 use ravenry_core::mailboxes::Rights;
 use ravenry_core::proto::imap::{Command, SequenceSet};
 
 use super::select::Selected;
-use super::session::{COMPLETED, Reply, Session};
+use super::session::{Reply, Session};
 use crate::store::Order;
 
 /// EXPUNGE; the EXPUNGE responses are news like those of others.
 pub(super) async fn expunge(
-    session: &Session,
+    session: &mut Session,
     selected: &mut Selected,
     command: &Command<'_>,
 ) -> Reply {
@@ -30,5 +30,5 @@ pub(super) async fn expunge(
         uids,
     };
     session.backend.carry_out(order).await?;
-    COMPLETED
+    session.completed_at(selected).await
 }

@@ -211,7 +211,7 @@ impl From<Refused> for Failure {
             Refused::OverQuota => Self::coded("OVERQUOTA", "Over quota"),
             Refused::UidsExhausted => Self::coded("LIMIT", "The mailbox' UIDs are used up"),
             Refused::Full => Self::unavailable(
-                "The index is full: only EXPUNGE and DELETE until it has been given more room",
+                "The index is full: nothing may grow until it has been given more room",
             ),
             Refused::Failed(_) => {
                 Self::unavailable("The change can't be stored at the moment; nothing has changed")

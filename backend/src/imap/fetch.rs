@@ -1,10 +1,12 @@
-//! FETCH (RFC 3501 section 6.4.5), with EMAILID and THREADID (RFC 8474) and SAVEDATE (RFC 8514).
+//! FETCH (RFC 3501 section 6.4.5), with MODSEQ, CHANGEDSINCE and VANISHED (RFC 7162), EMAILID and THREADID (RFC 8474) and SAVEDATE (RFC 8514).
 //!
 //! Messages are answered in slices: their records are read from the index, what lies in files on threads that may wait
 //! for the disk, and the answers are put together on the shard. A large part is sent piece by piece.
 
 mod content;
 mod section;
+
+use std::io::{self, Write};
 
 use ravenry_core::mailboxes::Rights;
 use ravenry_core::proto::imap::{Command, DateTime, FetchCommand, FetchItem, Uids};
@@ -15,8 +17,9 @@ use super::flags;
 use super::news::Silent;
 use super::select::Selected;
 use super::session::{COMPLETED, Reply, Session, ok};
+use crate::message::Structure;
 use crate::objectid;
-use crate::store::{FlagChange, Flags, Message, Mode, Order, Outcome};
+use crate::store::{FlagChange, Flags, Message, Mode, Order, Outcome, Store};
 
 /// Messages whose records are in memory at once.
 const SLICE_MESSAGES: usize = 256;
@@ -28,20 +31,33 @@ pub(super) async fn fetch(
     command: &Command<'_>,
 ) -> Reply {
     let mut given = FetchCommand::parse(command.args, command.uid)?;
-    if given.changed_since.is_some() || given.items.contains(&FetchItem::ModSeq) {
-        return Err(Failure::bad("No CONDSTORE here"));
+    if given.vanished && !session.qresync {
+        return Err(Failure::bad("ENABLE QRESYNC comes first"));
     }
     if command.uid && !given.items.contains(&FetchItem::Uid) {
         given.items.insert(0, FetchItem::Uid);
     }
-    let uids = selected.among(&given.set, command.uid)?;
+    let mut uids = selected.among(&given.set, command.uid)?;
+    if given.items.contains(&FetchItem::ModSeq) {
+        session.hears_modseqs(Some(selected));
+    }
+    if given.vanished {
+        let asked = selected.given(&given.set.resolve(selected.uidnext - 1));
+        let gone = asked.without(&selected.numbers.all());
+        session.tell_vanished(&gone).await?;
+    }
+    let mut all = All::There;
+    if let Some(since) = given.changed_since {
+        (uids, all) = changed(&session.backend.parts.store, selected, &uids, since)?;
+    }
     let silent = see(session, selected, &given.items, &uids).await;
     let fetch = Fetch {
         wanted: Wanted::of(&given.items),
+        names: given.items.iter().map(name).collect(),
         items: given.items,
         silent,
     };
-    let all = fetch.run(session, selected, &uids).await?;
+    all = all.max(fetch.run(session, selected, &uids).await?);
     session.tell(selected, command.uid, &fetch.silent).await?;
     match all {
         All::There => COMPLETED,
@@ -58,6 +74,31 @@ enum All {
     Expunged,
     /// Files can't be read.
     Unreadable,
+}
+
+/// Those of these messages that have changed since. Before \Seen is set: that is a change, too.
+fn changed(
+    store: &Store,
+    selected: &Selected,
+    uids: &Uids,
+    since: u64,
+) -> Result<(Uids, All), Failure> {
+    let (mut changed, mut there) = (Uids::default(), 0);
+    for (first, last) in uids.in_order() {
+        store.each_message(selected.mailbox.id, (first, last), |message| {
+            there += 1;
+            if message.modseq > since {
+                changed.push(message.uid);
+            }
+            true
+        })?;
+    }
+    let all = if there < uids.len() {
+        All::Expunged
+    } else {
+        All::There
+    };
+    Ok((changed, all))
 }
 
 /// Sets \Seen, where what is fetched does that and the session may. What can't be noted is fetched nevertheless.
@@ -95,6 +136,8 @@ async fn see(session: &Session, selected: &Selected, items: &[FetchItem], uids: 
 /// A FETCH under way.
 struct Fetch {
     items: Vec<FetchItem>,
+    /// Their names, as they stand before a value.
+    names: Vec<Vec<u8>>,
     wanted: Wanted,
     /// Messages that became \Seen by it: their FLAGS are told along.
     silent: Silent,
@@ -176,33 +219,28 @@ impl Fetch {
         selected: &Selected,
         (number, message, content): (u32, &Message, &Content),
     ) -> Result<(), Failure> {
-        session
-            .client
-            .push(format!("* {number} FETCH (").as_bytes());
-        for (at, item) in self.items.iter().enumerate() {
+        let mut line = format!("* {number} FETCH (").into_bytes();
+        for (at, (item, name)) in self.items.iter().zip(&self.names).enumerate() {
             if at > 0 {
-                session.client.push(b" ");
+                line.push(b' ');
             }
-            let mut name = Vec::new();
-            item.write_name(&mut name);
-            session.client.push(&name);
-            session.client.push(b" ");
-            match item {
-                FetchItem::Section(section) => {
-                    let sent = section::send(session, section, message, content).await;
-                    sent.map_err(torn)?;
-                }
-                item => {
-                    let value = value(item, selected, message, content);
-                    session.client.send(&value).await?;
-                }
+            line.extend_from_slice(name);
+            if let FetchItem::Section(section) = item {
+                session.client.push(&std::mem::take(&mut line));
+                let sent = section::send(session, section, message, content).await;
+                sent.map_err(torn)?;
+            } else {
+                let _ = value(&mut line, item, selected, (message, content));
             }
         }
         if self.silent.uids.has(message.uid) && !self.items.contains(&FetchItem::Flags) {
-            let flags = flags::list(selected, message);
-            session.client.push(format!(" FLAGS {flags}").as_bytes());
+            let _ = write!(line, " FLAGS {}", flags::list(selected, message));
+            if session.condstore && !self.items.contains(&FetchItem::ModSeq) {
+                let _ = write!(line, " MODSEQ ({})", message.modseq);
+            }
         }
-        session.client.push(b")\r\n");
+        line.extend_from_slice(b")\r\n");
+        session.client.send(&line).await?;
         Ok(session.client.flush_if_large().await?)
     }
 }
@@ -215,26 +253,37 @@ fn torn(failure: Failure) -> Failure {
     }
 }
 
-/// The value of an item that is no section.
-fn value(item: &FetchItem, selected: &Selected, message: &Message, content: &Content) -> Vec<u8> {
-    let text = match item {
-        FetchItem::Flags => flags::list(selected, message),
-        FetchItem::InternalDate => format!("\"{}\"", message.date),
-        FetchItem::Rfc822Size => message.size.to_string(),
-        FetchItem::Uid => message.uid.to_string(),
-        FetchItem::ModSeq => format!("({})", message.modseq),
-        FetchItem::EmailId => format!("({})", objectid::email_id(&message.digest)),
-        FetchItem::ThreadId => "NIL".to_owned(),
+/// An item's name and the space behind it.
+fn name(item: &FetchItem) -> Vec<u8> {
+    let mut name = Vec::new();
+    item.write_name(&mut name);
+    name.push(b' ');
+    name
+}
+
+/// Adds the value of an item that is no section.
+fn value(
+    line: &mut Vec<u8>,
+    item: &FetchItem,
+    selected: &Selected,
+    (message, content): (&Message, &Content),
+) -> io::Result<()> {
+    let structure = content.structure.as_ref();
+    match item {
+        FetchItem::Flags => write!(line, "{}", flags::list(selected, message)),
+        FetchItem::InternalDate => write!(line, "\"{}\"", message.date),
+        FetchItem::Rfc822Size => write!(line, "{}", message.size),
+        FetchItem::Uid => write!(line, "{}", message.uid),
+        FetchItem::ModSeq => write!(line, "({})", message.modseq),
+        FetchItem::EmailId => write!(line, "({})", objectid::email_id(&message.digest)),
+        FetchItem::ThreadId => line.write_all(b"NIL"),
         FetchItem::SaveDate => {
             let (seconds, zone) = (message.saved, 0);
-            format!("\"{}\"", DateTime { seconds, zone })
+            write!(line, "\"{}\"", DateTime { seconds, zone })
         }
-        FetchItem::Envelope => return content.structure(|structure| structure.envelope().to_vec()),
-        FetchItem::Body => return content.structure(|structure| structure.body().to_vec()),
-        FetchItem::BodyStructure => {
-            return content.structure(|structure| structure.bodystructure().to_vec());
-        }
-        FetchItem::Section(_) => String::new(),
-    };
-    text.into_bytes()
+        FetchItem::Envelope => line.write_all(structure.map_or(b"", Structure::envelope)),
+        FetchItem::Body => line.write_all(&structure.map(Structure::body).unwrap_or_default()),
+        FetchItem::BodyStructure => line.write_all(structure.map_or(b"", Structure::bodystructure)),
+        FetchItem::Section(_) => Ok(()),
+    }
 }

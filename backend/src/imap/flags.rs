@@ -8,21 +8,30 @@ use crate::store::{Flags, Message, SYSTEM_FLAGS};
 
 /// A message's flags, in parentheses.
 pub(super) fn list(selected: &Selected, message: &Message) -> String {
-    let mut flags: Vec<&str> = Vec::new();
+    let mut list = String::from("(");
+    let mut add = |flag: &str| {
+        if list.len() > 1 {
+            list.push(' ');
+        }
+        list.push_str(flag);
+    };
     if selected.recent.has(message.uid) {
-        flags.push("\\Recent");
+        add("\\Recent");
     }
     for (at, name) in SYSTEM_FLAGS.iter().enumerate() {
         if message.flags.has(1 << at) {
-            flags.push(name);
+            add(name);
         }
     }
-    for (at, keyword) in selected.mailbox.keywords.iter().enumerate() {
-        if message.flags.keywords & (1 << at) != 0 {
-            flags.push(keyword);
+    if message.flags.keywords != 0 {
+        for (at, keyword) in selected.mailbox.keywords.iter().enumerate() {
+            if message.flags.keywords & (1 << at) != 0 {
+                add(keyword);
+            }
         }
     }
-    format!("({})", flags.join(" "))
+    list.push(')');
+    list
 }
 
 /// Those of these flags that rights allow to be set (RFC 4314 section 4).

@@ -1,4 +1,5 @@
-//! What has happened to the selected mailbox, told when the client may be told (RFC 3501 sections 5.2 and 7.4.1).
+//! What has happened to the selected mailbox, told when the client may be told (RFC 3501 sections 5.2 and 7.4.1;
+//! VANISHED and MODSEQ: RFC 7162).
 //!
 //! The watch says which messages to look at; the store says how they are. What is gone stays in the session's
 //! numbering until an EXPUNGE may be sent. Order: EXPUNGE, EXISTS and RECENT, FLAGS, FETCH.
@@ -6,7 +7,6 @@
 use ravenry_core::proto::imap::Uids;
 
 use super::failure::Failure;
-use super::flags;
 use super::select::{Selected, claim_recent};
 use super::session::Session;
 use crate::store::{Mailbox, Message, Store};
@@ -75,10 +75,8 @@ impl Session {
                 let Some(number) = selected.numbers.number(message.uid) else {
                     continue;
                 };
-                let flags = flags::list(selected, &message);
-                let uid = message.uid;
-                self.client
-                    .push_line(&format!("* {number} FETCH (FLAGS {flags} UID {uid})"));
+                let line = self.flags_line(selected, (number, &message), (true, true));
+                self.client.push_line(&line);
                 self.client.flush_if_large().await?;
             }
         } else if expunges {
@@ -92,10 +90,17 @@ impl Session {
         if gone.is_empty() {
             return;
         }
-        for number in selected.numbers.remove(&gone) {
-            self.client.push_line(&format!("* {number} EXPUNGE"));
+        let numbers = selected.numbers.remove(&gone);
+        if self.qresync {
+            let gone = Uids::merged(gone.as_ranges().to_vec());
+            self.client.push_line(&format!("* VANISHED {gone}"));
+        } else {
+            for number in numbers {
+                self.client.push_line(&format!("* {number} EXPUNGE"));
+            }
         }
         selected.recent = selected.recent.without(&gone);
+        selected.saved = selected.saved.without(&gone);
     }
 }
 
@@ -131,14 +136,15 @@ impl Selected {
             return Ok(found);
         }
         found.new_keywords = self.mailbox.keywords.len() > keywords;
-        // What is read may be newer, and is told twice then.
+        // What is read may be newer: then its news are still to come, and it is told by them. A modseq that was told is
+        // never above one that wasn't.
         let heard = self.watch.heard();
         let known = self.numbers.among(dirty);
         let mut there = Uids::default();
         for (first, last) in known.in_order() {
             store.each_message(self.mailbox.id, (first, last), |message| {
                 there.push(message.uid);
-                if message.modseq > self.modseq {
+                if message.modseq > self.modseq && message.modseq <= heard {
                     found.changed.push(message);
                 }
                 true

@@ -26,6 +26,11 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
+    /// What it takes: so many runs.
+    pub(crate) fn runs(&self) -> usize {
+        self.runs.len()
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> u32 {
         self.runs.last().map_or(0, |run| run.number + (run.len - 1))

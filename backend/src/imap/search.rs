@@ -1,4 +1,5 @@
-//! SEARCH (RFC 3501 section 6.4.4) with RETURN (ESEARCH, RFC 4731), WITHIN (RFC 5032), SAVEDATE (RFC 8514), OBJECTID (RFC 8474).
+//! SEARCH (RFC 3501 section 6.4.4) with RETURN (ESEARCH, RFC 4731), WITHIN (RFC 5032), SAVEDATE (RFC 8514), OBJECTID (RFC 8474),
+//! MODSEQ (RFC 7162) and SAVE (RFC 5182).
 //!
 //! Records are judged on the shard, slice by slice; messages whose files have to be read are judged on threads that may
 //! wait for the disk, a few batches at a time.
@@ -20,6 +21,7 @@ use super::select::Selected;
 use super::session::{COMPLETED, Reply, Session, ok};
 use crate::delivery;
 use crate::search::{Candidate, Content, Context, Program};
+use crate::shard::PIECE_BYTES;
 use crate::store::Message;
 
 /// Messages judged before others have their turn.
@@ -28,37 +30,53 @@ const SLICE_MESSAGES: usize = 1024;
 const BATCH_FILES: usize = 64;
 const BATCHES: usize = 4;
 
+/// A result of more ranges isn't saved: they are a megabyte.
+const SAVED_RANGES_MAX: usize = 1 << 17;
+
 /// SEARCH.
 pub(super) async fn search(
     session: &mut Session,
-    selected: &Selected,
+    selected: &mut Selected,
     command: &Command<'_>,
 ) -> Reply {
     let given = SearchCommand::parse(command.args).map_err(|error| match error {
         SearchError::Parse(error) => error.into(),
-        SearchError::Charset => {
+        SearchError::Charset { saves } => {
+            if saves {
+                selected.saved = Uids::default();
+            }
             Failure::coded("BADCHARSET (US-ASCII UTF-8)", "The charset isn't known")
         }
     })?;
-    if given.returns.is_some_and(|returns| returns.save) {
-        return Err(Failure::bad("No search results are saved here"));
+    let by_modseq = given.key.has_modseq();
+    if by_modseq {
+        session.hears_modseqs(Some(selected));
     }
     let context = Context {
         exists: selected.numbers.count(),
         highest_uid: selected.numbers.last_uid(),
-        saved: &Uids::default(),
+        saved: &selected.saved,
         keywords: &selected.mailbox.keywords,
         now: delivery::now().seconds,
     };
     let program = Program::new(given.key, &context);
+    let saving = given.returns.filter(|returns| returns.save);
+    if saving.is_some() {
+        // Whatever ends in NO from here on leaves `$` empty (RFC 5182 section 2.1).
+        selected.saved = Uids::default();
+    }
     let program = program.map_err(|error| Failure::coded("LIMIT", error.to_string()))?;
     let mut search = Search {
         program: Arc::new(program),
         tag: command.tag.to_vec(),
         found: Uids::default(),
+        modseqs: ModSeqs::default(),
         there: 0,
     };
     search.run(session, selected).await?;
+    if let Some(returns) = saving {
+        selected.saved = to_save(returns, &search.found)?;
+    }
     let found = if command.uid {
         search.found
     } else {
@@ -67,9 +85,11 @@ pub(super) async fn search(
             .filter_map(|uid| selected.numbers.number(uid))
             .collect()
     };
+    let modseq = search.modseqs.of(given.returns).filter(|_| by_modseq);
     let answer = match given.returns {
-        None => plain(&found),
-        Some(returns) => extended(command, returns, &found),
+        None => plain(&found, modseq),
+        Some(returns) if returns.saves_only() => Vec::new(),
+        Some(returns) => extended(command, returns, &found, modseq),
     };
     session.client.send(&answer).await?;
     if search.there < u64::from(selected.numbers.count()) {
@@ -78,18 +98,76 @@ pub(super) async fn search(
     COMPLETED
 }
 
+/// The modseqs of messages that were found.
+#[derive(Default)]
+struct ModSeqs {
+    first: u64,
+    last: u64,
+    highest: u64,
+}
+
+impl ModSeqs {
+    fn push(&mut self, modseq: u64) {
+        if self.highest == 0 {
+            self.first = modseq;
+        }
+        self.last = modseq;
+        self.highest = self.highest.max(modseq);
+    }
+
+    /// The highest one of what the answer names (RFC 7162 section 3.1.10); `None` where it names none.
+    fn of(&self, returns: Option<SearchReturns>) -> Option<u64> {
+        let some = returns.filter(|returns| !returns.all && !returns.count);
+        let modseq = match some.map(|returns| (returns.min, returns.max)) {
+            Some((true, false)) => self.first,
+            Some((false, true)) => self.last,
+            Some((true, true)) => self.first.max(self.last),
+            _ => self.highest,
+        };
+        (modseq > 0).then_some(modseq)
+    }
+}
+
+/// What `$` becomes: with MIN or MAX and neither ALL nor COUNT, these alone (RFC 5182 section 2.4).
+fn to_save(returns: SearchReturns, found: &Uids) -> Result<Uids, Failure> {
+    let ranges = found.in_order();
+    if ranges.len() > SAVED_RANGES_MAX {
+        return Err(Failure::coded(
+            "NOTSAVED",
+            "The result is too large to be saved",
+        ));
+    }
+    let (Some((first, _)), Some((_, last))) = (ranges.first(), ranges.last()) else {
+        return Ok(Uids::default());
+    };
+    if returns.all || returns.count || !(returns.min || returns.max) {
+        return Ok(found.clone());
+    }
+    let ends = [(returns.min, *first), (returns.max, *last)];
+    let ends = ends.into_iter().filter(|(wanted, _)| *wanted);
+    Ok(Uids::merged(ends.map(|(_, uid)| (uid, uid)).collect()))
+}
+
 /// `* SEARCH 2 84 882`
-fn plain(found: &Uids) -> Vec<u8> {
+fn plain(found: &Uids, modseq: Option<u64>) -> Vec<u8> {
     let mut line = "* SEARCH".to_owned();
     for number in found.iter() {
         write!(line, " {number}").expect("invariant: writing to a String can't fail");
+    }
+    if let Some(modseq) = modseq {
+        line.push_str(&format!(" (MODSEQ {modseq})"));
     }
     line.push_str("\r\n");
     line.into_bytes()
 }
 
 /// `* ESEARCH (TAG "A285") UID MIN 7 MAX 3800`
-fn extended(command: &Command<'_>, returns: SearchReturns, found: &Uids) -> Vec<u8> {
+fn extended(
+    command: &Command<'_>,
+    returns: SearchReturns,
+    found: &Uids,
+    modseq: Option<u64>,
+) -> Vec<u8> {
     let mut line = b"* ESEARCH (TAG \"".to_vec();
     line.extend_from_slice(command.tag);
     line.extend_from_slice(b"\")");
@@ -113,6 +191,9 @@ fn extended(command: &Command<'_>, returns: SearchReturns, found: &Uids) -> Vec<
     if returns.count {
         add("COUNT", found.len().to_string());
     }
+    if let Some(modseq) = modseq {
+        add("MODSEQ", modseq.to_string());
+    }
     line.extend_from_slice(text.as_bytes());
     line.extend_from_slice(b"\r\n");
     line
@@ -123,6 +204,7 @@ struct Search {
     program: Arc<Program>,
     tag: Vec<u8>,
     found: Uids,
+    modseqs: ModSeqs,
     /// Messages that have been judged.
     there: u64,
 }
@@ -178,12 +260,15 @@ impl Search {
                 message,
             };
             match judged.matches(&self.program, &mut Unread) {
-                Ok(true) => found.push(judged.message.uid),
+                Ok(true) => found.push(judged.names()),
                 Ok(false) => {}
                 Err(Needed) => unclear.push(judged),
             }
         }
-        let mut batches = Vec::new();
+        // A large one is in memory as a whole: it goes by itself.
+        let large = |judged: &mut Judged| judged.message.size > PIECE_BYTES;
+        let large = unclear.extract_if(.., large);
+        let mut batches: Vec<Vec<Judged>> = large.map(|judged| vec![judged]).collect();
         while !unclear.is_empty() {
             let rest = unclear.split_off(BATCH_FILES.min(unclear.len()));
             batches.push(std::mem::replace(&mut unclear, rest));
@@ -200,7 +285,10 @@ impl Search {
             }
         }
         found.sort_unstable();
-        found.into_iter().for_each(|uid| self.found.push(uid));
+        for (uid, modseq) in found {
+            self.found.push(uid);
+            self.modseqs.push(modseq);
+        }
         Ok(())
     }
 
@@ -210,24 +298,26 @@ impl Search {
         session: &Session,
         selected: &Selected,
         batch: Vec<Judged>,
-    ) -> Result<Vec<u32>, Failure> {
+    ) -> Result<Vec<(u32, u64)>, Failure> {
         let parts = &session.backend.parts;
         let path = |judged: &Judged| parts.store.path(&selected.mailbox, judged.message.uid);
         let paths: Vec<PathBuf> = batch.iter().map(path).collect();
+        let sizes = batch.iter().map(|judged| judged.message.size);
+        let largest = sizes.max().unwrap_or(0);
         let program = Arc::clone(&self.program);
         let judge = move || {
             let mut found = Vec::new();
             for (judged, path) in batch.iter().zip(paths) {
                 let mut letter = Letter::new(path, judged.message.header_size);
                 match judged.matches(&program, &mut letter) {
-                    Ok(true) => found.push(judged.message.uid),
+                    Ok(true) => found.push(judged.names()),
                     Ok(false) => {}
                     Err(error) => tracing::error!("{}: {error}", letter.path.display()),
                 }
             }
             found
         };
-        Ok(parts.disk.run(judge).await?)
+        Ok(parts.read_whole(largest, judge).await?)
     }
 }
 
@@ -239,6 +329,11 @@ struct Judged {
 }
 
 impl Judged {
+    /// Its UID and modseq.
+    fn names(&self) -> (u32, u64) {
+        (self.message.uid, self.message.modseq)
+    }
+
     fn matches<C: Content>(&self, program: &Program, content: &mut C) -> Result<bool, C::Error> {
         let candidate = Candidate {
             number: self.number,

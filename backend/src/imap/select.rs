@@ -1,10 +1,11 @@
-//! SELECT, EXAMINE (RFC 3501 section 6.3.1), CLOSE, UNSELECT (RFC 3691).
+//! SELECT, EXAMINE (RFC 3501 section 6.3.1; parameters: RFC 7162), CLOSE, UNSELECT (RFC 3691).
 
 use std::rc::Rc;
 
 use ravenry_core::mailboxes::{Identity, Name, Rights};
-use ravenry_core::proto::imap::{Command, SequenceSet, Uids, Verb};
+use ravenry_core::proto::imap::{Command, SelectCommand, SequenceSet, Uids, Verb};
 
+use super::condstore::highest;
 use super::failure::Failure;
 use super::flags::needs;
 use super::numbers::Numbers;
@@ -29,6 +30,8 @@ pub(crate) struct Selected {
     pub(crate) recent: Uids,
     /// Messages that are gone, and whose numbers the client still has.
     pub(crate) gone: Uids,
+    /// `$` (RFC 5182): always among `numbers`.
+    pub(crate) saved: Uids,
     pub(crate) watch: Rc<Watch>,
 }
 
@@ -39,14 +42,14 @@ fn that_change() -> Rights {
 
 /// SELECT mailbox and EXAMINE mailbox.
 pub(super) async fn select(session: &mut Session, command: &Command<'_>) -> Reply {
-    let mut args = command.args;
-    args.sp()?;
-    let given = args.astring()?;
-    args.end()?;
+    let given = SelectCommand::parse(command.args)?;
+    if given.qresync.is_some() && !session.qresync {
+        return Err(Failure::bad("ENABLE QRESYNC comes first"));
+    }
     if session.selected.take().is_some() {
         session.client.push_line("* OK [CLOSED] Ok");
     }
-    let (mailbox, rights) = session.mailbox(&given)?;
+    let (mailbox, rights) = session.mailbox(&given.mailbox)?;
     if !rights.contains(Rights::READ) {
         return Err(Failure::noperm());
     }
@@ -54,6 +57,10 @@ pub(super) async fn select(session: &mut Session, command: &Command<'_>) -> Repl
     let (mut selected, unseen) = open(&session.backend, mailbox, rights, read_only)?;
     claim_recent(session, &mut selected).await;
     describe(session, &selected, unseen);
+    session.condstore |= given.condstore;
+    if let Some(resync) = &given.qresync {
+        session.resync(&selected, resync).await?;
+    }
     let mode = if read_only { "READ-ONLY" } else { "READ-WRITE" };
     session.selected = Some(Box::new(selected));
     ok(format!("OK [{mode}] Completed"))
@@ -68,17 +75,11 @@ fn open(
 ) -> Result<(Selected, Option<u32>), Failure> {
     // First: what changes from here on will be looked at.
     let watch = backend.watch(mailbox.id);
-    let store = &backend.parts.store;
-    let mailbox = store.mailbox_by_id(mailbox.id)?.unwrap_or(mailbox);
-    let mut numbers = Numbers::default();
-    let mut unseen = None;
-    store.each_message(mailbox.id, (1, u32::MAX), |message| {
-        numbers.push(message.uid);
-        if unseen.is_none() && !message.flags.has(Flags::SEEN) {
-            unseen = Some(numbers.count());
-        }
-        true
-    })?;
+    let numbered = backend
+        .numberings
+        .of(&backend.parts.store, mailbox.id)?
+        .ok_or_else(Failure::nonexistent)?;
+    let (mailbox, numbers) = (numbered.mailbox, numbered.numbers);
     let selected = Selected {
         rights,
         read_only,
@@ -87,10 +88,11 @@ fn open(
         numbers,
         recent: Uids::default(),
         gone: Uids::default(),
+        saved: Uids::default(),
         watch,
         mailbox,
     };
-    Ok((selected, unseen))
+    Ok((selected, numbered.unseen))
 }
 
 /// Messages that no session has been told of are \Recent in this one, and where it may change something, in no other
@@ -130,6 +132,7 @@ fn describe(session: &mut Session, selected: &Selected, unseen: Option<u32>) {
     }
     client.push_line(&format!("* OK [UIDVALIDITY {}] Ok", mailbox.uidvalidity));
     client.push_line(&format!("* OK [UIDNEXT {}] Ok", selected.uidnext));
+    client.push_line(&highest(selected));
     client.push_line(&format!("* OK [MAILBOXID ({})] Ok", mailbox.id));
 }
 
@@ -138,7 +141,7 @@ impl Selected {
     /// mistake among numbers (RFC 3501 section 9, `seq-number`).
     pub(super) fn among(&self, set: &SequenceSet, uid: bool) -> Result<Uids, Failure> {
         if *set == SequenceSet::Saved {
-            return Err(Failure::bad("No search results are saved here"));
+            return Ok(self.saved.clone());
         }
         if uid {
             return Ok(self.numbers.among(&set.resolve(self.numbers.last_uid())));
@@ -148,6 +151,13 @@ impl Selected {
             return Err(Failure::bad("Invalid message sequence number"));
         }
         Ok(self.numbers.uids_of(&set.resolve(count)))
+    }
+
+    /// Those of these UIDs that have been given to messages.
+    pub(super) fn given(&self, uids: &Uids) -> Uids {
+        let mut later = Uids::default();
+        later.push_range(self.uidnext, u32::MAX);
+        uids.without(&later)
     }
 
     /// The FLAGS response.
@@ -190,7 +200,18 @@ pub(super) async fn close(session: &mut Session, command: &Command<'_>) -> Reply
             mailbox: selected.mailbox.id,
             uids: None,
         };
-        session.backend.carry_out(order).await?;
+        let known = selected.gone.is_empty() && !selected.watch.is_dirty();
+        if let Outcome::Expunged {
+            modseq: Some(modseq),
+            ..
+        } = session.backend.carry_out(order).await?
+            // Only if the client has heard of all else (RFC 7162 section 3.2.8).
+            && session.qresync
+            && known
+            && modseq == selected.modseq + 1
+        {
+            return ok(format!("OK [HIGHESTMODSEQ {modseq}] Completed"));
+        }
     }
     COMPLETED
 }

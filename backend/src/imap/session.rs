@@ -53,6 +53,10 @@ pub(crate) struct Session {
     /// Who is logged in.
     pub(crate) user: Option<Box<Identity>>,
     pub(crate) selected: Option<Box<Selected>>,
+    /// The client hears of modseqs (RFC 7162 section 3.1).
+    pub(super) condstore: bool,
+    /// It is told VANISHED for EXPUNGE (RFC 7162 section 3.2).
+    pub(super) qresync: bool,
     pub(crate) commands: u64,
     /// Logins that failed.
     pub(crate) logins_failed: u32,
@@ -110,6 +114,8 @@ impl Session {
             client,
             user: None,
             selected: None,
+            condstore: false,
+            qresync: false,
             commands: 0,
             logins_failed: 0,
             user_place: None,

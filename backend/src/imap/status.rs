@@ -16,6 +16,11 @@ pub(super) async fn status(session: &mut Session, command: &Command<'_>) -> Repl
     if !rights.contains(Rights::READ) {
         return Err(Failure::noperm());
     }
+    if items.contains(&StatusItem::HighestModSeq) {
+        let selected = session.selected.take();
+        session.hears_modseqs(selected.as_deref());
+        session.selected = selected;
+    }
     let line = response(&session.backend, &mailbox, &found, &items)?;
     session.client.push(&line);
     COMPLETED

@@ -1,4 +1,5 @@
-//! STORE (RFC 3501 section 6.4.6): flags, as far as rights allow them to be changed (RFC 4314 section 4).
+//! STORE (RFC 3501 section 6.4.6): flags, as far as rights allow them to be changed (RFC 4314 section 4),
+//! and as long as nobody else has changed them (UNCHANGEDSINCE: RFC 7162 section 3.1.3).
 
 use ravenry_core::mailboxes::Rights;
 use ravenry_core::proto::imap::{Command, FlagList, StoreCommand, StoreMode, Uids};
@@ -17,19 +18,26 @@ pub(super) async fn store(
     command: &Command<'_>,
 ) -> Reply {
     let given = StoreCommand::parse(command.args)?;
-    if given.unchanged_since.is_some() {
-        return Err(Failure::bad("No CONDSTORE here"));
-    }
-    let uids = selected.among(&given.set, command.uid)?;
+    let mut uids = selected.among(&given.set, command.uid)?;
     session.may(
         selected,
         Rights::SEEN | Rights::WRITE | Rights::DELETE_MESSAGES,
     )?;
+    if given.unchanged_since.is_some() {
+        session.hears_modseqs(Some(selected));
+    }
     // What others did until now is told; whether they do more before the change is seen by its modseq.
     session.tell(selected, false, &Silent::default()).await?;
     let mut expected = selected.modseq;
     let mut silent = Silent::default();
+    let mut modified = Uids::default();
+    let mut unchanged_since = given.unchanged_since;
     for change in changes(given.mode, given.flags, selected.rights)? {
+        // Asked once: the first change gives a new modseq.
+        let change = FlagChange {
+            unchanged_since: unchanged_since.take(),
+            ..change
+        };
         let order = Order::Flags {
             mailbox: selected.mailbox.id,
             uids: uids.clone(),
@@ -37,23 +45,47 @@ pub(super) async fn store(
         };
         let outcome = session.backend.carry_out(order).await?;
         if let Outcome::Flagged {
-            changed, modseq, ..
+            changed,
+            modified: kept,
+            modseq,
         } = outcome
         {
+            uids = uids.without(&kept);
+            modified.append(&kept);
             expected += u64::from(modseq.is_some());
             silent.modseq = modseq.unwrap_or(silent.modseq);
-            silent.uids = changed;
+            silent.uids.append(&changed);
         }
     }
+    // With modseqs it is told its own changes' (RFC 7162 section 3.1.3).
+    let told = if given.silent { &silent.uids } else { &uids };
+    let told = Uids::merged(told.as_ranges().to_vec());
     if silent.modseq != expected {
         // Others may have changed the same messages.
         silent = Silent::default();
     }
     session.tell_keywords(selected)?;
-    if !given.silent {
-        tell(session, selected, &uids, command.uid).await?;
+    if !given.silent || session.condstore {
+        let items = (!given.silent, command.uid);
+        session.tell_flags(selected, &told, items).await?;
     }
     session.tell(selected, command.uid, &silent).await?;
+    done(selected, modified, command.uid)
+}
+
+/// The reply, with what others had changed or expunged.
+fn done(selected: &Selected, mut modified: Uids, uid: bool) -> Reply {
+    if !modified.is_empty() {
+        if !uid {
+            let numbers = modified.iter();
+            modified = numbers
+                .filter_map(|uid| selected.numbers.number(uid))
+                .collect();
+        }
+        return ok(format!(
+            "OK [MODIFIED {modified}] Some were changed by others"
+        ));
+    }
     if selected.gone.is_empty() {
         COMPLETED
     } else {
@@ -89,34 +121,4 @@ fn changes(mode: StoreMode, given: FlagList, rights: Rights) -> Result<Vec<FlagC
         }
     };
     Ok(vec![change(mode, allowed.system, allowed.keywords)])
-}
-
-/// The flags as they are now.
-async fn tell(
-    session: &mut Session,
-    selected: &Selected,
-    uids: &Uids,
-    with_uid: bool,
-) -> Result<(), Failure> {
-    let store = session.backend.parts.store.clone();
-    for (first, last) in uids.in_order() {
-        let mut lines = Vec::new();
-        store.each_message(selected.mailbox.id, (first, last), |message| {
-            if let Some(number) = selected.numbers.number(message.uid) {
-                let flags = flags::list(selected, &message);
-                let uid = if with_uid {
-                    format!(" UID {}", message.uid)
-                } else {
-                    String::new()
-                };
-                lines.push(format!("* {number} FETCH (FLAGS {flags}{uid})"));
-            }
-            true
-        })?;
-        for line in lines {
-            session.client.push_line(&line);
-            session.client.flush_if_large().await?;
-        }
-    }
-    Ok(())
 }

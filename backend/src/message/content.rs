@@ -65,15 +65,11 @@ impl Content {
         let mut words = Words(value);
         words.space();
         self.kind.clear();
-        if words.0.is_empty() {
-            return;
+        // One that can't be read counts as none (RFC 2045 section 5.2).
+        if let Some(read) = read_type(&mut words) {
+            (self.kind, self.subtype) = read;
+            self.parameters = parameters(&mut words);
         }
-        let read = read_type(&mut words);
-        self.parameters = read
-            .as_ref()
-            .map_or_else(Vec::new, |_| parameters(&mut words));
-        (self.kind, self.subtype) =
-            read.unwrap_or_else(|| (b"APPLICATION".to_vec(), b"OCTET-STREAM".to_vec()));
     }
 
     fn set_default(&mut self, digest: bool) {
@@ -101,9 +97,10 @@ impl Content {
         self.kind == b"MULTIPART"
     }
 
-    /// A message as a part (RFC 2046 section 5.2.1, RFC 6532).
+    /// A message as a part (RFC 2046 section 5.2.1). Not message/global: an envelope in it is IMAP4rev2's (RFC 9051 section 7.5.2),
+    /// and RFC 3501 has none there.
     pub(super) fn is_message(&self) -> bool {
-        self.kind == b"MESSAGE" && (self.subtype == b"RFC822" || self.subtype == b"GLOBAL")
+        self.kind == b"MESSAGE" && self.subtype == b"RFC822"
     }
 
     pub(super) fn is_text(&self) -> bool {
@@ -191,6 +188,15 @@ fn joined(found: Parameters) -> Parameters {
         }
     }
     for (mut name, pieces) in pieces {
+        // Pieces without a first one are told as they came.
+        if !pieces.contains_key(&0) {
+            for (number, (extended, value)) in pieces {
+                let mut name = [&name[..], format!("*{number}").as_bytes()].concat();
+                name.extend(extended.then_some(b'*'));
+                whole.push((name, value));
+            }
+            continue;
+        }
         let run = (0..)
             .zip(pieces)
             .take_while(|(at, (number, _))| at == number);
@@ -210,9 +216,7 @@ fn joined(found: Parameters) -> Parameters {
         if extended {
             name.push(b'*');
         }
-        if !run.is_empty() {
-            whole.push((name, value));
-        }
+        whole.push((name, value));
     }
     whole
 }

@@ -25,6 +25,17 @@ pub(super) struct Node {
 }
 
 impl Node {
+    fn empty(at: usize) -> Self {
+        Self {
+            header: at..at,
+            body: at..at,
+            read: at..at,
+            content: Content::default(),
+            lines: 0,
+            descendants: 0,
+        }
+    }
+
     pub(super) fn has_parts(&self) -> bool {
         self.descendants > 0
     }
@@ -62,6 +73,8 @@ struct Open {
     in_digest: bool,
     /// It is one.
     digest: bool,
+    /// It is a multipart that names a boundary.
+    bounded: bool,
     /// Lines before its body.
     lines: usize,
 }
@@ -134,16 +147,10 @@ impl Walk<'_> {
             boundary: None,
             in_digest,
             digest: false,
+            bounded: false,
             lines: 0,
         });
-        self.nodes.push(Node {
-            header: start..start,
-            body: start..start,
-            read: start..start,
-            content: Content::default(),
-            lines: 0,
-            descendants: 0,
-        });
+        self.nodes.push(Node::empty(start));
         self.in_header = true;
     }
 
@@ -167,6 +174,7 @@ impl Walk<'_> {
                 && depth < DEPTH_MAX
             {
                 open.digest = node.content.subtype == b"DIGEST";
+                open.bounded = true;
                 if !self.boundaries.contains_key(&boundary) {
                     self.boundaries.insert(boundary.clone(), depth - 1);
                     open.boundary = Some(boundary);
@@ -188,6 +196,12 @@ impl Walk<'_> {
         let mut last = end;
         while self.open.len() > at {
             let Some(open) = self.open.pop() else { return };
+            // A multipart has a part: an empty one, where its delimiter doesn't occur.
+            if open.bounded && self.nodes.len() == open.node + 1 && self.nodes.len() < PARTS_MAX {
+                let mut empty = Node::empty(last.max(self.nodes[open.node].body.start));
+                empty.content.become_text();
+                self.nodes.push(empty);
+            }
             let parts = self.nodes.len() - open.node - 1;
             let node = &mut self.nodes[open.node];
             node.descendants = parts;
@@ -217,6 +231,6 @@ fn boundary(content: &Content) -> Option<Vec<u8>> {
     let plain = content.parameter(b"BOUNDARY").map(<[u8]>::to_vec);
     let boundary = plain.or_else(|| content.parameter(b"BOUNDARY*").map(extended))?;
     let boundary = boundary.trim_ascii_end();
-    let fits = (1..=BOUNDARY_BYTES_MAX).contains(&boundary.len());
+    let fits = boundary.len() <= BOUNDARY_BYTES_MAX;
     fits.then(|| boundary.to_vec())
 }

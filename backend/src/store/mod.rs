@@ -21,6 +21,7 @@ mod purge;
 mod quota;
 mod reconstruct;
 mod record;
+mod snapshot;
 mod special_use;
 mod spool;
 mod structure;
@@ -50,10 +51,11 @@ pub use self::order::{Appended, Change, FlagChange, Incoming, Mode, Order, Outco
 pub use self::quota::{Limits, Quota, Usage};
 pub use self::reconstruct::Reconstructed;
 pub use self::record::{Flags, Mailbox, MailboxId, Message, SYSTEM_FLAGS};
+pub use self::snapshot::Snapshot;
 pub use self::special_use::SpecialUse;
 use self::spool::Spool;
 pub use self::spool::{Ready, Staged};
-pub use self::structure::Place;
+pub use self::structure::{Place, Records};
 use self::tables::{Reading, Tables, message_key, message_range};
 pub use self::writer::{Group, Whole, Writer};
 

@@ -127,6 +127,9 @@ impl Transaction<'_> {
 
     pub(super) fn set_acl(&mut self, name: &Name, acl: &Acl) -> Answer {
         let mut mailbox = or_refuse!(self.named(name)?);
+        if self.full && acl.as_bytes().len() > mailbox.acl.as_bytes().len() {
+            return Ok(Err(Refused::Full));
+        }
         mailbox.acl = acl.clone();
         self.mailboxes.insert(mailbox.id, Some(mailbox));
         Ok(Ok(Outcome::Done))

@@ -223,10 +223,22 @@ impl Message {
         Self::read(key, bytes).ok_or(StoreError::Damaged("a message's record"))
     }
 
+    /// Its UID and its system flags alone.
+    pub(super) fn peek(key: &[u8], bytes: &[u8]) -> Result<(u32, u8), StoreError> {
+        let system = bytes.get(FLAGS_AT).copied();
+        Self::uid_of(key)
+            .zip(system)
+            .ok_or(StoreError::Damaged("a message's record"))
+    }
+
+    fn uid_of(key: &[u8]) -> Option<u32> {
+        Some(u32::from_be_bytes(*key.get(8..)?.first_chunk()?))
+    }
+
     fn read(key: &[u8], bytes: &[u8]) -> Option<Self> {
         let mut rest = Rest(bytes);
         let message = Self {
-            uid: u32::from_be_bytes(*key.get(8..)?.first_chunk()?),
+            uid: Self::uid_of(key)?,
             modseq: u64::from_le_bytes(*rest.take()?),
             date: DateTime {
                 seconds: i64::from_le_bytes(*rest.take()?),
@@ -249,7 +261,9 @@ impl Message {
     }
 }
 
-const MESSAGE_BYTES: usize = 8 + 8 + 2 + 8 + 8 + 4 + 1 + 16 + 32 + 8 + 4;
+/// Where the system flags are, behind modseq, dates and sizes.
+const FLAGS_AT: usize = 8 + 8 + 2 + 8 + 8 + 4;
+const MESSAGE_BYTES: usize = FLAGS_AT + 1 + 16 + 32 + 8 + 4;
 
 fn text(bytes: &mut Vec<u8>, text: &[u8]) {
     let len = u32::try_from(text.len()).expect("invariant: names and ACLs are short");

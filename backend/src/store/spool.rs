@@ -480,7 +480,26 @@ const LOST: &str = "lost+found";
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::Header;
+    use crate::message::header_length;
+
+    proptest! {
+        /// What FETCH takes for the header is what the message's tree does, however the bytes come.
+        #[test]
+        fn a_header_is_as_long_as_the_message_says(
+            bytes in prop::collection::vec(prop::sample::select(b"\r\r\n\n\n\0 :a".as_slice()), 0..40),
+            piece in 1_usize..9,
+        ) {
+            let (mut header, mut seen, mut end) = (Header::LineBegins, 0, None);
+            for piece in bytes.chunks(piece) {
+                end = end.or_else(|| header.end_in(piece).map(|at| seen + at));
+                seen += piece.len();
+            }
+            prop_assert_eq!(end.unwrap_or(bytes.len()), header_length(&bytes));
+        }
+    }
 
     #[test]
     fn a_header_ends_with_the_first_empty_line_however_it_comes() {

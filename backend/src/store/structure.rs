@@ -51,6 +51,17 @@ impl Place {
 }
 
 impl Store {
+    /// A mailbox' records, of which those of these messages are to be read one after the other. May wait for the disk.
+    #[must_use]
+    pub fn structures(&self, mailbox: &Mailbox, messages: &[Message]) -> Records {
+        let bytes: u64 = messages
+            .iter()
+            .map(|message| message.structure.bytes())
+            .sum();
+        let window = usize::try_from(bytes).map_or(WINDOW_BYTES, |bytes| bytes.min(WINDOW_BYTES));
+        Records::of(&self.shared.spool, mailbox, window)
+    }
+
     /// The record of a message, if there is one. May wait for the disk.
     ///
     /// # Errors
@@ -98,7 +109,7 @@ impl Store {
 }
 
 /// A mailbox' file, to be read.
-pub(super) struct Records {
+pub struct Records {
     mailbox: MailboxId,
     /// `None`: it isn't there.
     file: Option<File>,
@@ -120,8 +131,8 @@ impl Records {
         }
     }
 
-    /// The record of a message, if it is whole.
-    fn get(&mut self, message: &Message) -> Option<&[u8]> {
+    /// The record of a message, if it is whole. May wait for the disk.
+    pub fn get(&mut self, message: &Message) -> Option<&[u8]> {
         let place = message.structure;
         let len = usize::try_from(place.bytes()).ok().filter(|len| *len > 0)?;
         let file = self.file.as_ref()?;

@@ -38,7 +38,8 @@ pub(super) struct Transaction<'s> {
     pub(super) unlinked: Vec<PathBuf>,
     /// Directories that nothing is in any more, once those are gone.
     pub(super) emptied: Vec<PathBuf>,
-    full: bool,
+    /// The index has come to its ceiling.
+    pub(super) full: bool,
     /// Nothing that its snapshot refers to may go.
     pub(super) backup_runs: bool,
     pub(super) now: i64,
@@ -92,7 +93,11 @@ impl<'s> Transaction<'s> {
     pub(super) fn carry_out(&mut self, order: &Order) -> Answer {
         let grows = !matches!(
             order,
-            Order::Delete { .. }
+            // Records as long as before; an ACL is looked at beside the one that it replaces.
+            Order::Flags { .. }
+                | Order::Recent { .. }
+                | Order::SetAcl { .. }
+                | Order::Delete { .. }
                 | Order::Expunge { .. }
                 | Order::Purge { .. }
                 | Order::Subscribe { on: false, .. }

@@ -100,6 +100,7 @@ impl Site {
             store,
             orders,
             disk: pool("disk"),
+            whole: pool("whole"),
         };
         let metrics = site.registry.recorder(0).unwrap();
         let desk = Rc::new(Desk::new(desk(path), 0, metrics));

@@ -1,8 +1,8 @@
 //! Sending a piece of a file to a connection.
 //!
-//! From 64 KiB up the bytes go through a pipe by splice(2) and never enter user memory. What fills the pipe may wait for
-//! the disk, so a thread of a pool does it; the shard drains it. Below that, without a pipe, and in a simulation, they are
-//! copied.
+//! From 64 KiB up the bytes go through a pipe by splice(2) and never enter user memory. What is in the page cache the
+//! shard puts into the pipe itself; where that might wait for the disk, a thread of a pool does. Below that, without a
+//! pipe, and in a simulation, they are copied.
 
 use std::{
     error, fmt,
@@ -75,11 +75,16 @@ pub async fn send_file(
                 let most = usize::try_from(left.min(capacity)).unwrap_or(usize::MAX);
                 // The thread may go on with it when this task is gone.
                 lease.set_dirty(true);
+                let in_memory = sys::is_in_memory(file.as_fd(), offset, most);
                 let file = Arc::clone(file);
                 let fill = move || {
                     uninterrupted(|| sys::splice_file(file.as_fd(), offset, pipe.as_fd(), most))
                 };
-                let filled = filled(disk.run(fill).await)?;
+                let filled = filled(if in_memory {
+                    Ok(fill())
+                } else {
+                    disk.run(fill).await
+                })?;
                 drain(&lease, filled, to, stall).await?;
                 lease.set_dirty(false);
                 sent.spliced += filled as u64;
@@ -203,6 +208,22 @@ mod tests {
             assert_eq!(how.copied + how.spliced, bytes);
             assert_eq!(how.spliced > 0, bytes >= SPLICE_MIN);
         }
+    }
+
+    #[test]
+    fn what_is_on_the_disk_alone_is_not_in_memory() {
+        let mut file = tempfile::tempfile_in(".").unwrap();
+        file.write_all(&[7; 100_000]).unwrap();
+        file.sync_all().unwrap();
+        // Wherever the kernel can say so.
+        let can_say = sys::is_in_memory(file.as_fd(), 0, 1);
+        assert_eq!(sys::is_in_memory(file.as_fd(), 5, 99_995), can_say);
+        assert!(
+            !sys::is_in_memory(file.as_fd(), 5, 99_996),
+            "more than there is"
+        );
+        sys::forget_cached(file.as_fd());
+        assert!(!sys::is_in_memory(file.as_fd(), 5, 50_000));
     }
 
     #[test]

@@ -142,6 +142,50 @@ pub(super) fn splice_file(
     usize::try_from(moved).map_err(|_| io::Error::last_os_error())
 }
 
+/// Whether a piece of a file can be read without waiting for the disk: all of its pages are in memory, and the last
+/// of them, which is read last, has been read. False where the kernel can't say (before Linux 6.5).
+pub(super) fn is_in_memory(file: BorrowedFd<'_>, offset: u64, bytes: usize) -> bool {
+    /// The same number on every architecture.
+    const SYS_CACHESTAT: libc::c_long = 451;
+    let Some(last) = (offset + bytes as u64).checked_sub(1) else {
+        return true;
+    };
+    // struct cachestat_range; and the first words of struct cachestat count pages that are there.
+    let (range, mut found) = ([offset, bytes as u64], [0_u64; 5]);
+    // SAFETY: the kernel reads two words and writes five, which live for the length of the call.
+    let answered = unsafe {
+        libc::syscall(
+            SYS_CACHESTAT,
+            file.as_raw_fd(),
+            range.as_ptr(),
+            found.as_mut_ptr(),
+            0,
+        )
+    };
+    // SAFETY: it only asks for a number.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let page = u64::try_from(page).unwrap_or(4096);
+    if answered != 0 || found[0] < last / page - offset / page + 1 {
+        return false;
+    }
+    let (mut byte, last) = ([0_u8], libc::off_t::try_from(last).unwrap_or(0));
+    let into = libc::iovec {
+        iov_base: byte.as_mut_ptr().cast(),
+        iov_len: 1,
+    };
+    // SAFETY: one byte is written to where the vector says, within the length of the call.
+    let read =
+        unsafe { libc::preadv2(file.as_raw_fd(), &raw const into, 1, last, libc::RWF_NOWAIT) };
+    read == 1
+}
+
+/// Leaves a file on the disk alone.
+#[cfg(test)]
+pub(super) fn forget_cached(file: BorrowedFd<'_>) {
+    // SAFETY: an advice; nothing is written.
+    unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+}
+
 /// The CPUs that this thread may run on.
 pub(super) fn affinity() -> io::Result<Vec<usize>> {
     // SAFETY: cpu_set_t is a plain array of integers, for which all zeroes is a value.

@@ -2,20 +2,17 @@
 //! the disk, several small messages at a time.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ravenry_core::proto::imap::{FetchItem, Section, SectionText};
 use ravenry_core::rt::PoolError;
 
 use crate::message::Structure;
-use crate::shard::Parts;
+use crate::shard::{PIECE_BYTES, Parts};
 use crate::store::{Mailbox, Message};
-
-/// Bytes that are read together: of so many messages, or of a large one in a piece.
-pub(super) const PIECE_BYTES: u64 = 256 * 1024;
 
 /// What a FETCH asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,7 +65,7 @@ fn is_header(section: &Section) -> bool {
 /// What has been read of a message.
 #[derive(Default)]
 pub(super) struct Content {
-    structure: Option<Structure>,
+    pub(super) structure: Option<Structure>,
     /// Its bytes, from the first on.
     pub(super) bytes: Vec<u8>,
     /// Where it was too large: the file.
@@ -88,74 +85,73 @@ pub(super) async fn load<'m>(
     mailbox: &Mailbox,
     messages: &'m [Message],
     wanted: Wanted,
-) -> Result<(Vec<io::Result<Content>>, &'m [Message]), crate::imap::failure::Failure> {
+) -> Result<(Vec<io::Result<Content>>, &'m [Message]), PoolError> {
     let mut bytes = 0;
-    let mut jobs = Vec::new();
-    let mut structures = Vec::new();
-    for message in messages {
+    let within = messages.iter().take_while(|message| {
+        let first = bytes == 0;
         bytes += wanted.bytes(message);
-        if bytes > PIECE_BYTES && !jobs.is_empty() {
-            break;
-        }
-        let structure = if wanted.structure {
-            let record = parts.store.structure(mailbox.id, message.uid)?;
-            record.and_then(|record| Structure::decode(&record))
-        } else {
-            None
-        };
-        jobs.push(Job {
-            path: parts.store.path(mailbox, message.uid),
-            bytes: wanted.bytes(message),
-            parse: wanted.structure && structure.is_none(),
-        });
-        structures.push(structure);
+        first || bytes <= PIECE_BYTES
+    });
+    let taken = &messages[..within.count()];
+    if !wanted.structure && bytes == 0 {
+        let contents = taken.iter().map(|_| Ok(Content::default()));
+        return Ok((contents.collect(), taken));
     }
-    let taken = &messages[..jobs.len()];
-    let reads = jobs.iter().any(|job| job.parse || job.bytes > 0);
-    let mut contents: Vec<io::Result<Content>> = if reads {
-        run(parts, jobs).await?
-    } else {
-        jobs.iter().map(|_| Ok(Content::default())).collect()
+    let (store, of, of_mailbox) = (parts.store.clone(), taken.to_vec(), mailbox.clone());
+    let read = move || {
+        let mut records = wanted.structure.then(|| store.structures(&of_mailbox, &of));
+        let mut contents = Vec::with_capacity(of.len());
+        for message in &of {
+            let record = records.as_mut().and_then(|records| records.get(message));
+            let structure = record.and_then(Structure::decode);
+            let path = || store.path(&of_mailbox, message.uid);
+            contents.push(Content::read(wanted, message, structure, path));
+        }
+        contents
     };
-    for (content, structure) in contents.iter_mut().zip(structures) {
-        if let (Ok(content), Some(structure)) = (content, structure) {
-            content.structure = Some(structure);
+    let mut contents = parts.disk.run(read).await?;
+    for (message, content) in taken.iter().zip(&mut contents) {
+        if let Ok(found) = content
+            && wanted.structure
+            && found.structure.is_none()
+        {
+            let path = parts.store.path(mailbox, message.uid);
+            match parts.read_whole(message.size, move || parse(&path)).await? {
+                Ok(structure) => found.structure = Some(structure),
+                Err(error) => *content = Err(error),
+            }
         }
     }
     Ok((contents, taken))
 }
 
-struct Job {
-    path: PathBuf,
-    bytes: u64,
-    /// The structure isn't in the index: it is made from the file.
-    parse: bool,
-}
-
-async fn run(parts: &Parts, jobs: Vec<Job>) -> Result<Vec<io::Result<Content>>, PoolError> {
-    let read = move || jobs.iter().map(Job::read).collect();
-    parts.disk.run(read).await
-}
-
-impl Job {
-    fn read(&self) -> io::Result<Content> {
-        let mut content = Content::default();
-        if self.bytes == 0 && !self.parse {
-            return Ok(content);
+impl Content {
+    /// What is wanted of a message, but for the structure of a large one of which nothing is kept.
+    fn read(
+        wanted: Wanted,
+        message: &Message,
+        mut structure: Option<Structure>,
+        path: impl Fn() -> PathBuf,
+    ) -> io::Result<Self> {
+        if wanted.structure && structure.is_none() && message.size <= PIECE_BYTES {
+            structure = Some(parse(&path())?);
         }
-        let mut file = File::open(&self.path)?;
-        if self.parse {
-            let mut whole = Vec::new();
-            file.read_to_end(&mut whole)?;
-            content.structure = Some(Structure::of(&whole));
-        }
-        if self.bytes > PIECE_BYTES {
-            content.file = Some(Arc::new(file));
-        } else {
-            let size = usize::try_from(self.bytes).unwrap_or(usize::MAX);
-            content.bytes = vec![0; size];
-            file.read_exact_at(&mut content.bytes, 0)?;
+        let mut content = Self {
+            structure,
+            ..Self::default()
+        };
+        let bytes = wanted.bytes(message);
+        if bytes > PIECE_BYTES {
+            content.file = Some(Arc::new(File::open(path())?));
+        } else if bytes > 0 {
+            content.bytes = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
+            File::open(path())?.read_exact_at(&mut content.bytes, 0)?;
         }
         Ok(content)
     }
+}
+
+/// A structure, made from the message.
+fn parse(path: &Path) -> io::Result<Structure> {
+    Ok(Structure::of(&std::fs::read(path)?))
 }

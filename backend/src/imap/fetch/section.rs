@@ -8,10 +8,11 @@ use ravenry_core::proto::imap::{Section, SectionText};
 use ravenry_core::rt::{self, SendFileError};
 use ravenry_core::tls;
 
-use super::content::{Content, PIECE_BYTES};
+use super::content::Content;
 use crate::imap::failure::Failure;
 use crate::imap::session::Session;
-use crate::message::{self, Part};
+use crate::message::{self, HEADER_BYTES_MAX, Part};
+use crate::shard::PIECE_BYTES;
 use crate::store::Message;
 
 /// Sends it.
@@ -25,7 +26,8 @@ pub(super) async fn send(
         return Ok(session.client.send(b"NIL").await?);
     };
     if let SectionText::HeaderFields { names, not } = &section.text {
-        let header = read(session, content, range).await?;
+        let end = range.end.min(range.start + HEADER_BYTES_MAX as u64);
+        let header = read(session, content, range.start..end).await?;
         let fields = message::header_fields(&header, names, *not);
         let chosen = partial(section, 0..fields.len() as u64);
         let chosen = in_memory(&chosen).and_then(|chosen| fields.get(chosen));

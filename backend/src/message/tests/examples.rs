@@ -136,11 +136,16 @@ fn what_is_malformed_is_shown_all_the_same() {
         ("Content-Type: multipart/mixed\r\n\r\nx\r\n", text(3, 1)),
         (
             "Content-Type: multipart/mixed; boundary=b\r\n\r\nx\r\n--c\r\n",
-            text(8, 2),
+            format!("({} \"MIXED\")", text(0, 0)),
         ),
         (
-            "Content-Type: ???\r\n\r\nx\r\n",
-            "(\"APPLICATION\" \"OCTET-STREAM\" NIL NIL NIL \"7BIT\" 3)".to_owned(),
+            "Content-Type: multipart/mixed; boundary=\"\"\r\n\r\n--\r\n\r\nx\r\n----\r\n",
+            format!("({} \"MIXED\")", text(1, 0)),
+        ),
+        ("Content-Type: ???\r\n\r\nx\r\n", text(3, 1)),
+        (
+            "Content-Type: message/global\r\n\r\nx\r\n",
+            "(\"MESSAGE\" \"GLOBAL\" NIL NIL NIL \"7BIT\" 3)".to_owned(),
         ),
         (
             "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\ny\n",

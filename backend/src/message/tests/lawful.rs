@@ -177,7 +177,7 @@ pub(super) fn body(value: &Value, extended: bool) {
             if kind == b"TEXT" {
                 assert_eq!(values[7], Number);
                 8
-            } else if kind == b"MESSAGE" && (subtype == b"RFC822" || subtype == b"GLOBAL") {
+            } else if kind == b"MESSAGE" && subtype == b"RFC822" {
                 envelope(&values[7]);
                 open.push(&values[8]);
                 assert_eq!(values[9], Number);

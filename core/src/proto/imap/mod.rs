@@ -4,7 +4,8 @@
 //! [`Cursor`] by whoever routes the command. What is sent on is built by [`encode`]: strings are
 //! encoded anew, never pasted. Responses of backends are read where the frontend acts on them:
 //! [`status`], [`list`], [`Fetch`] and [`Capabilities`]. What a backend carries out is read whole:
-//! [`FetchCommand`], [`StoreCommand`], [`SearchCommand`], [`StatusCommand`], [`AppendOptions`].
+//! [`FetchCommand`], [`StoreCommand`], [`SearchCommand`], [`SelectCommand`], [`StatusCommand`],
+//! [`AppendOptions`].
 
 mod append;
 mod append_options;
@@ -22,6 +23,7 @@ mod marker;
 mod response;
 mod search;
 mod section;
+mod select_command;
 mod sequence;
 mod status_items;
 mod store_command;
@@ -41,6 +43,7 @@ pub use list_command::{ListCommand, Returns, Selection};
 pub use response::{List, Status, StatusKind, list, status};
 pub use search::{Charset, DateOf, SearchCommand, SearchError, SearchKey, SearchReturns, When};
 pub use section::{Section, SectionForm, SectionText};
+pub use select_command::{Resync, SelectCommand};
 pub use sequence::{Ranges, SequenceSet};
 pub use status_items::{StatusCommand, StatusItem};
 pub use store_command::{StoreCommand, StoreMode};

@@ -51,6 +51,14 @@ pub struct SearchReturns {
     pub save: bool,
 }
 
+impl SearchReturns {
+    /// SAVE and nothing else: there is no ESEARCH (RFC 5182 section 2.1).
+    #[must_use]
+    pub fn saves_only(self) -> bool {
+        self.save && !(self.min || self.max || self.all || self.count)
+    }
+}
+
 /// Which messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SearchKey {
@@ -120,6 +128,19 @@ pub enum SearchKey {
     Text(Vec<u8>),
 }
 
+impl SearchKey {
+    /// MODSEQ is among the keys: the answer has one, too (RFC 7162 section 3.1.5).
+    #[must_use]
+    pub fn has_modseq(&self) -> bool {
+        match self {
+            Self::ModSeq(_) => true,
+            Self::And(keys) | Self::Or(keys) => keys.iter().any(Self::has_modseq),
+            Self::Not(key) => key.has_modseq(),
+            _ => false,
+        }
+    }
+}
+
 /// What is dated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateOf {
@@ -160,7 +181,10 @@ pub enum SearchError {
     /// BAD
     Parse(ParseError),
     /// `NO [BADCHARSET (US-ASCII UTF-8)]`
-    Charset,
+    Charset {
+        /// With SAVE: `$` becomes empty.
+        saves: bool,
+    },
 }
 
 impl From<ParseError> for SearchError {
@@ -173,7 +197,7 @@ impl fmt::Display for SearchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Parse(error) => error.fmt(f),
-            Self::Charset => f.write_str("Charset isn't known"),
+            Self::Charset { .. } => f.write_str("Charset isn't known"),
         }
     }
 }
@@ -193,7 +217,9 @@ impl SearchCommand {
             None
         };
         let charset = if word(&mut args, b"CHARSET") {
-            Some(charset(&mut args)?)
+            let known = charset(&mut args)?;
+            let saves = returns.is_some_and(|returns: SearchReturns| returns.save);
+            Some(known.ok_or(SearchError::Charset { saves })?)
         } else {
             None
         };
@@ -247,15 +273,15 @@ fn returns(args: &mut Cursor<'_>) -> Result<SearchReturns, ParseError> {
     Ok(returns)
 }
 
-/// `UTF-8 `
-fn charset(args: &mut Cursor<'_>) -> Result<Charset, SearchError> {
+/// `UTF-8 `; `None`: it isn't known.
+fn charset(args: &mut Cursor<'_>) -> Result<Option<Charset>, ParseError> {
     let name = args.astring()?;
     let charset = if name.eq_ignore_ascii_case(b"UTF-8") {
-        Charset::Utf8
+        Some(Charset::Utf8)
     } else if name.eq_ignore_ascii_case(b"US-ASCII") {
-        Charset::UsAscii
+        Some(Charset::UsAscii)
     } else {
-        return Err(SearchError::Charset);
+        None
     };
     args.sp()?;
     Ok(charset)

@@ -25,6 +25,14 @@ impl Uids {
         }
     }
 
+    /// Every UID that there can be.
+    #[must_use]
+    pub fn all() -> Self {
+        Self {
+            ranges: vec![(1, u32::MAX)],
+        }
+    }
+
     /// Reads a set such as `3,7:9`; `None` if it is none, or has `*` in it.
     #[must_use]
     pub fn parse(set: &[u8]) -> Option<Self> {

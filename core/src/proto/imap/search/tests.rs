@@ -162,9 +162,13 @@ fn a_charset_that_is_not_known_is_told_apart() {
     for charset in ["KOI8-R", "\"UTF-7\"", "{5}\r\nUTF-9", "x"] {
         assert_eq!(
             read(&format!(" CHARSET {charset} ALL")),
-            Err(SearchError::Charset)
+            Err(SearchError::Charset { saves: false })
         );
     }
+    assert_eq!(
+        read(" RETURN (SAVE) CHARSET X ALL"),
+        Err(SearchError::Charset { saves: true })
+    );
     assert!(matches!(read(" CHARSET UTF-8"), Err(SearchError::Parse(_))));
     let bytes = b" TEXT {2}\r\n\xff\xfe";
     let search = SearchCommand::parse(Cursor::new(bytes)).unwrap();
