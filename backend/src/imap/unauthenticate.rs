@@ -22,7 +22,6 @@ pub(super) async fn unauthenticate(session: &mut Session, command: &Command<'_>)
     tracing::info!(session = %session.id, user = %session.who()?.user.as_str(), "unauthenticated");
     session.selected = None;
     (session.condstore, session.qresync) = (false, false);
-
     session.user = None;
     session.user_place = None;
     session.started = rt::now();
