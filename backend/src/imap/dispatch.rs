@@ -8,8 +8,8 @@ use ravenry_core::proto::imap::{Command, Verb};
 use super::failure::Failure;
 use super::session::{Done, Reply, Session};
 use super::{
-    acl, append, basic, copy, create, delete, expunge, fetch, idle, list, login, namespace, quota,
-    rename, search, select, starttls, status, store, subscribe,
+    acl, append, basic, compress, copy, create, delete, expunge, fetch, idle, list, login,
+    namespace, quota, rename, search, select, starttls, status, store, subscribe, unauthenticate,
 };
 
 /// The states of RFC 3501 section 3 that a command needs.
@@ -70,6 +70,8 @@ commands! {
     Login Any false [] login::login;
     Authenticate Any false [] login::authenticate;
     Enable Authenticated true ["ENABLE" "CONDSTORE" "QRESYNC"] basic::enable;
+    Compress Authenticated false ["COMPRESS=DEFLATE"] compress::compress;
+    Unauthenticate Authenticated false ["UNAUTHENTICATE"] unauthenticate::unauthenticate;
     Select Authenticated false [] select::select;
     Examine Authenticated false [] select::select;
     List Authenticated true ["CHILDREN" "LIST-EXTENDED" "LIST-STATUS" "LIST-MYRIGHTS" "SPECIAL-USE"] list::list;
@@ -110,6 +112,9 @@ pub(super) fn capabilities(session: &Session) -> String {
     let mut names: Vec<&str> = OF_ALL.to_vec();
     if session.user.is_some() {
         names.extend(OF_COMMANDS);
+        if session.client.stream.is_compressed() {
+            names.retain(|name| *name != "COMPRESS=DEFLATE");
+        }
         let limit = session.backend.parts.backend.message_size;
         return format!("{} APPENDLIMIT={limit}", names.join(" "));
     }
@@ -154,7 +159,9 @@ fn count(session: &Session, verb: Verb) {
         | Verb::Enable
         | Verb::Logout
         | Verb::Namespace
-        | Verb::StartTls => &metrics.commands_session,
+        | Verb::StartTls
+        | Verb::Compress
+        | Verb::Unauthenticate => &metrics.commands_session,
         Verb::Login | Verb::Authenticate => &metrics.commands_login,
         Verb::Select | Verb::Examine | Verb::Close | Verb::Unselect => &metrics.commands_select,
         Verb::Append => &metrics.commands_append,

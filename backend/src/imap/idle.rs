@@ -23,10 +23,11 @@ pub(super) async fn idle(session: &mut Session, command: &Command<'_>) -> Reply 
             Here::More => {
                 session.client.flush().await?;
                 session.client.release();
-                match rt::timeout_at(deadline, woken(session)).await {
+                match rt::timeout_at(session.rest_until(deadline), woken(session)).await {
                     Ok(Woken::Client) => drop(session.client.read_now().await?),
                     Ok(Woken::News) => {}
                     Ok(Woken::Draining) => return Err(Failure::Ended(End::Draining)),
+                    Err(_elapsed) if rt::now() < deadline => {}
                     Err(_elapsed) => return Err(Failure::Ended(session.timed_out().await)),
                 }
             }

@@ -64,10 +64,7 @@ impl Session {
         self.client.flush().await?;
         self.client.release();
         loop {
-            self.client.stream.rest();
-            let rests_at = self.client.stream.rests_at();
-            let until = rests_at.map_or(deadline, |at| at.min(deadline));
-            match rt::timeout_at(until, self.woken()).await {
+            match rt::timeout_at(self.rest_until(deadline), self.woken()).await {
                 Ok(Either::Left(())) => return Err(Failure::Ended(End::Draining)),
                 Ok(Either::Right(())) => {
                     if self.client.read_now().await? {
@@ -78,6 +75,13 @@ impl Session {
                 Err(_elapsed) => return Err(Failure::Ended(self.timed_out().await)),
             }
         }
+    }
+
+    /// Gives back what a leg at rest doesn't need; until when one may wait before more of it can go.
+    pub(super) fn rest_until(&self, deadline: Instant) -> Instant {
+        let leg = &self.client.stream;
+        leg.rest();
+        leg.rests_at().map_or(deadline, |at| at.min(deadline))
     }
 
     /// The shard drains, or the client has sent something.

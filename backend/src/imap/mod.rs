@@ -7,6 +7,7 @@
 mod acl;
 mod append;
 mod basic;
+mod compress;
 mod condstore;
 mod copy;
 mod create;
@@ -34,6 +35,7 @@ mod starttls;
 mod status;
 mod store;
 mod subscribe;
+mod unauthenticate;
 
 pub(crate) use login::own_acl;
 pub(crate) use numbering::Numberings;

@@ -211,6 +211,10 @@ impl Session {
                     let text = "The transfer stood still for too long";
                     return Err(self.bye(End::ClientGone, text).await);
                 }
+                if self.client.stream.is_garbled() && self.client.is_whole() {
+                    let text = "What came can't be decompressed";
+                    return Err(self.bye(End::BadClient, text).await);
+                }
             }
             _ => {}
         }
@@ -277,6 +281,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.report();
         let desk = &self.backend.desk;
+        desk.count_compression(&self.client.stream);
         desk.session_over(self.client.bytes_in, self.client.bytes_out);
     }
 }
