@@ -1,8 +1,8 @@
 """What an answer to FETCH says, in a form that two servers' answers can be compared in.
 
 Quoted or literal, the order of items and of flags, and the case of what is case-insensitive by its RFC (section
-names; types, encodings and names of parameters in a BODYSTRUCTURE) don't count, nor the zone in which a date is
-told. All else does.
+names; types, encodings, languages and names of parameters in a BODYSTRUCTURE) don't count, nor the zone in which a
+date is told, nor whether the default charset is. All else does.
 """
 
 import re
@@ -57,6 +57,8 @@ def part(tree):
         envelope, body, lines, *rest = rest
         out += [envelope, part(body), lines]
     elif out[0] == b"TEXT":
+        if b"CHARSET" not in (out[2] or [])[::2]:
+            out[2] = [*(out[2] or []), b"CHARSET", b"us-ascii"]  # the default, told or not (RFC 2046 section 4.1.2)
         out.append(rest.pop(0))
     return out + extension(rest)
 
@@ -69,8 +71,9 @@ def extension(rest, parameters_first=False):
     if len(rest) > 1 and rest[1] is not None:
         kind, params = rest[1]
         rest[1] = [kind.upper(), parameters(params)]
-    if len(rest) > 2 and isinstance(rest[2], bytes):
-        rest[2] = [rest[2]]  # one language may be said without a list
+    if len(rest) > 2 and rest[2] is not None:
+        languages = rest[2] if isinstance(rest[2], list) else [rest[2]]  # one may be said without a list
+        rest[2] = [language.upper() for language in languages]
     return rest
 
 

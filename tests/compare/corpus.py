@@ -29,7 +29,7 @@ def cpython():
 
 def mail_parser():
     """The resources of the crate mail-parser, of its newest version here."""
-    folders = sorted(CRATES.glob("*/mail-parser-1.*/resources/eml"))
+    folders = sorted(CRATES.glob("*/mail-parser-*/resources/eml"))
     if not folders:
         return []
     files = [file for file in sorted(folders[-1].rglob("*.eml")) if file.stat().st_size < LARGEST]

@@ -80,11 +80,8 @@ impl List<'_> {
             }
             Some(b'<') => self.angle(&words.text),
             Some(b'@') => {
-                let domain = self.phrase(b",;<");
-                let host = without_spaces(domain.text);
-                let host = if host.is_empty() { NO_DOMAIN } else { &host };
-                let comment = domain.comment.or(words.comment);
-                self.put(comment.as_deref(), None, name, Some(host));
+                let domain = self.domain();
+                self.put(domain.comment.as_deref(), None, name, Some(&domain.text));
                 match domain.end {
                     Some(b'<') => self.skip_angle(),
                     end => self.end_group(end),
@@ -126,17 +123,68 @@ impl List<'_> {
         }
         let host = match words.end {
             Some(b'@') => {
-                let domain = self.phrase(b">");
-                without_spaces(domain.text)
+                let domain = self.domain();
+                if domain.end != Some(b'>') {
+                    self.skip_angle();
+                }
+                domain.text
             }
-            Some(b':') => {
-                self.skip_angle();
-                Vec::new()
+            end => {
+                if end == Some(b':') {
+                    self.skip_angle();
+                }
+                NO_DOMAIN.to_vec()
             }
-            _ => Vec::new(),
         };
-        let host = if host.is_empty() { NO_DOMAIN } else { &host };
-        self.put(Some(name), route.as_deref(), Some(&words.text), Some(host));
+        self.put(Some(name), route.as_deref(), Some(&words.text), Some(&host));
+    }
+
+    /// A domain, up to a character that it may not have: no dot at either end, none doubled.
+    fn domain(&mut self) -> Phrase {
+        let (mut text, mut comment, mut end) = (Vec::new(), None, None);
+        while let [byte, behind @ ..] = self.rest {
+            self.rest = behind;
+            match byte {
+                b'(' => {
+                    let inside = self.comment();
+                    // One before the domain isn't the address' name.
+                    comment = (!text.is_empty()).then_some(inside);
+                }
+                b' ' | b'\t' | b'\r' => {}
+                b'.' => {
+                    if text.last().is_some_and(|last| *last != b'.') {
+                        text.push(b'.');
+                    }
+                    comment = None;
+                }
+                byte if byte.is_ascii_alphanumeric()
+                    || b"-_[]:@".contains(byte)
+                    || *byte >= 128 =>
+                {
+                    text.push(*byte);
+                    comment = None;
+                }
+                _ => {
+                    end = Some(*byte);
+                    break;
+                }
+            }
+        }
+        if text.last() == Some(&b'.') {
+            text.pop();
+        }
+        if text.is_empty() {
+            text.extend_from_slice(NO_DOMAIN);
+        }
+        Phrase { text, comment, end }
+    }
+
+    /// A comment behind its `(`.
+    fn comment(&mut self) -> Vec<u8> {
+        let before = self.rest;
+        self.rest = behind_comment(before);
+        let inside = &before[..before.len() - self.rest.len()];
+        without_quoting(inside.strip_suffix(b")").unwrap_or(inside))
     }
 
     fn skip_angle(&mut self) {
@@ -150,15 +198,18 @@ impl List<'_> {
         while let [byte, behind @ ..] = self.rest {
             self.rest = behind;
             match byte {
-                b'"' => {
-                    let (mut quoted, rest) = unquoted(behind);
-                    text.append(&mut quoted);
-                    self.rest = rest;
-                }
+                b'"' => match unquoted(behind) {
+                    (mut quoted, Some(rest)) => {
+                        text.append(&mut quoted);
+                        self.rest = rest;
+                    }
+                    // All behind the quote would be quoted.
+                    (_, None) => {
+                        (text, self.rest) = (Vec::new(), &[]);
+                    }
+                },
                 b'(' => {
-                    self.rest = behind_comment(behind);
-                    let inside = &behind[..behind.len() - self.rest.len()];
-                    comment = Some(without_quoting(inside.strip_suffix(b")").unwrap_or(inside)));
+                    comment = Some(self.comment());
                     space(&mut text);
                 }
                 b'[' => {

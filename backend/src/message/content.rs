@@ -130,8 +130,11 @@ fn encoding(value: &[u8]) -> Option<Vec<u8>> {
 fn disposition(value: &[u8]) -> Option<(Vec<u8>, Parameters)> {
     let mut words = Words(value);
     words.space();
-    let token = words.token()?.to_ascii_uppercase();
-    (words.0.is_empty() || words.0[0] == b';').then(|| (token, parameters(&mut words)))
+    let token = words.token().unwrap_or_default().to_ascii_uppercase();
+    match words.0 {
+        [] => (!token.is_empty()).then_some((token, Vec::new())),
+        [first, ..] => (*first == b';').then(|| (token, parameters(&mut words))),
+    }
 }
 
 fn languages(value: &[u8]) -> Vec<Vec<u8>> {
@@ -146,6 +149,10 @@ fn languages(value: &[u8]) -> Vec<Vec<u8>> {
     {
         tags.push(tag.to_ascii_uppercase());
         if !words.is(b',') {
+            // Tags without a comma between them are none (RFC 3282).
+            if !words.0.is_empty() {
+                tags.clear();
+            }
             break;
         }
     }
@@ -160,7 +167,8 @@ fn parameters(words: &mut Words<'_>) -> Parameters {
             words.skip_to_semicolon();
             continue;
         }
-        let Some(name) = words.token() else { continue };
+        // A name may be missing; Cyrus and Dovecot tell such a value, too.
+        let name = words.token().unwrap_or_default();
         if !words.is(b'=') {
             continue;
         }
@@ -188,19 +196,15 @@ fn joined(found: Parameters) -> Parameters {
         }
     }
     for (mut name, pieces) in pieces {
-        // Pieces without a first one are told as they came.
-        if !pieces.contains_key(&0) {
-            for (number, (extended, value)) in pieces {
-                let mut name = [&name[..], format!("*{number}").as_bytes()].concat();
-                name.extend(extended.then_some(b'*'));
-                whole.push((name, value));
-            }
-            continue;
-        }
-        let run = (0..)
-            .zip(pieces)
-            .take_while(|(at, (number, _))| at == number);
-        let run: Vec<(bool, Vec<u8>)> = run.map(|(_, (_, piece))| piece).collect();
+        let mut pieces = pieces;
+        let run: Vec<(bool, Vec<u8>)> = (0..).map_while(|at| pieces.remove(&at)).collect();
+        // Pieces that nothing comes before are told as they came.
+        let alone = pieces.into_iter().map(|(number, (extended, value))| {
+            let mut name = [&name[..], format!("*{number}").as_bytes()].concat();
+            name.extend(extended.then_some(b'*'));
+            (name, value)
+        });
+        let alone: Parameters = alone.collect();
         let extended = run.iter().any(|(extended, _)| *extended);
         let mut value = Vec::new();
         // A value whose first piece isn't extended names no charset.
@@ -216,7 +220,10 @@ fn joined(found: Parameters) -> Parameters {
         if extended {
             name.push(b'*');
         }
-        whole.push((name, value));
+        if !run.is_empty() {
+            whole.push((name, value));
+        }
+        whole.extend(alone);
     }
     whole
 }
@@ -230,7 +237,8 @@ fn piece(name: &[u8]) -> Option<(&[u8], u16, bool)> {
     let star = name.iter().rposition(|byte| *byte == b'*')?;
     let digits = std::str::from_utf8(&name[star + 1..]).ok()?;
     let number = digits.parse().ok()?;
-    (star > 0).then_some((&name[..star], number, extended))
+    let plain = digits == "0" || digits.starts_with(|first: char| ('1'..='9').contains(&first));
+    (star > 0 && plain).then_some((&name[..star], number, extended))
 }
 
 fn percent(out: &mut Vec<u8>, value: &[u8]) {
@@ -298,9 +306,9 @@ impl<'a> Words<'a> {
     fn value(&mut self) -> Option<Vec<u8>> {
         if let Some(quoted) = self.0.strip_prefix(b"\"") {
             let (value, rest) = unquoted(quoted);
-            self.0 = rest;
+            self.0 = rest.unwrap_or_default();
             self.space();
-            return Some(value);
+            return rest.map(|_| value);
         }
         let end = self.0.iter().position(|byte| b";(".contains(byte));
         let (value, rest) = self.0.split_at(end.unwrap_or(self.0.len()));
@@ -317,14 +325,14 @@ impl<'a> Words<'a> {
     }
 }
 
-/// What stands in a quoted string, and what is behind it. One that isn't closed goes to the end.
-pub(super) fn unquoted(bytes: &[u8]) -> (Vec<u8>, &[u8]) {
+/// What stands in a quoted string, and what is behind it. `None`: it isn't closed.
+pub(super) fn unquoted(bytes: &[u8]) -> (Vec<u8>, Option<&[u8]>) {
     let mut value = Vec::new();
     let mut rest = bytes;
     while let [byte, behind @ ..] = rest {
         rest = behind;
         match (byte, behind) {
-            (b'"', _) => break,
+            (b'"', _) => return (value, Some(behind)),
             (b'\\', [escaped, behind @ ..]) => {
                 value.push(*escaped);
                 rest = behind;
@@ -332,7 +340,7 @@ pub(super) fn unquoted(bytes: &[u8]) -> (Vec<u8>, &[u8]) {
             _ => value.push(*byte),
         }
     }
-    (value, rest)
+    (value, None)
 }
 
 /// What is behind a comment that has been opened; comments lie in comments.

@@ -1,7 +1,6 @@
 //! The parts of a message and where they lie: one pass over its lines, no recursion (RFC 2046 section 5.1).
 //!
-//! A delimiter ends what lies in its multipart, however deep. Where a boundary is used by two multiparts at once, the outer
-//! one has it. The line end before a delimiter belongs to the delimiter.
+//! A delimiter ends what lies in its multipart, however deep. The line end before a delimiter belongs to the delimiter.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -83,8 +82,8 @@ struct Walk<'a> {
     message: &'a [u8],
     nodes: Vec<Node>,
     open: Vec<Open>,
-    /// The open multiparts' places in `open`.
-    boundaries: BTreeMap<Vec<u8>, usize>,
+    /// By boundary the open multiparts' places in `open`.
+    boundaries: BTreeMap<Vec<u8>, Vec<usize>>,
     /// The innermost open part is in its header.
     in_header: bool,
     lines: usize,
@@ -109,31 +108,45 @@ impl Walk<'_> {
         self.lines += usize::from(line.ends_with(b"\n"));
     }
 
-    /// Whose delimiter it is, and whether it is the last.
+    /// Whose delimiter it is, and whether it is the last. Where two have the boundary, it is the inner one's; what stands behind
+    /// the last dashes, or behind a space, doesn't count: Cyrus and Dovecot read it so.
     fn delimiter(&self, line: &[u8]) -> Option<(usize, bool)> {
         if self.boundaries.is_empty() {
             return None;
         }
-        let line = line.strip_prefix(b"--")?.trim_ascii_end();
-        if line.len() > BOUNDARY_BYTES_MAX + 2 {
-            return None;
+        let line = line.strip_prefix(b"--")?;
+        let ends = (0..=line.len().min(BOUNDARY_BYTES_MAX)).filter_map(|end| match &line[end..] {
+            [b'-', b'-', ..] => Some((end, true)),
+            [behind, ..] => behind.is_ascii_whitespace().then_some((end, false)),
+            [] => Some((end, false)),
+        });
+        let whose = ends.filter_map(|(end, closes)| {
+            let at = self.boundaries.get(&line[..end])?.last()?;
+            Some((*at, closes))
+        });
+        whose.max()
+    }
+
+    /// Its innermost multipart isn't looked for any more.
+    fn forget(&mut self, boundary: &[u8]) {
+        if let Some(open) = self.boundaries.get_mut(boundary) {
+            open.pop();
+            if open.is_empty() {
+                self.boundaries.remove(boundary);
+            }
         }
-        let delimits = self.boundaries.get(line).map(|at| (*at, false));
-        delimits.or_else(|| {
-            let line = line.strip_suffix(b"--")?.trim_ascii_end();
-            self.boundaries.get(line).map(|at| (*at, true))
-        })
     }
 
     fn delimit(&mut self, at: usize, closes: bool, line: Range<usize>) {
         // A header that a delimiter cuts off is read, too.
+        let before = self.before_line_end(line.start);
         while self.in_header {
-            self.end_header(line.start);
+            self.end_header(before.max(self.start()));
         }
-        self.close(at + 1, self.before_line_end(line.start));
+        self.close(at + 1, before);
         if closes {
             if let Some(boundary) = self.open[at].boundary.take() {
-                self.boundaries.remove(&boundary);
+                self.forget(&boundary);
             }
         } else {
             let digest = self.open[at].digest;
@@ -152,6 +165,11 @@ impl Walk<'_> {
         });
         self.nodes.push(Node::empty(start));
         self.in_header = true;
+    }
+
+    /// Where the innermost part begins.
+    fn start(&self) -> usize {
+        self.nodes.last().map_or(0, |node| node.header.start)
     }
 
     /// The innermost part's header ends before `end`: what is it?
@@ -175,10 +193,8 @@ impl Walk<'_> {
             {
                 open.digest = node.content.subtype == b"DIGEST";
                 open.bounded = true;
-                if !self.boundaries.contains_key(&boundary) {
-                    self.boundaries.insert(boundary.clone(), depth - 1);
-                    open.boundary = Some(boundary);
-                }
+                open.boundary = Some(boundary.clone());
+                self.boundaries.entry(boundary).or_default().push(depth - 1);
             }
         } else if node.content.is_message() {
             if depth < DEPTH_MAX && !full {
@@ -196,6 +212,9 @@ impl Walk<'_> {
         let mut last = end;
         while self.open.len() > at {
             let Some(open) = self.open.pop() else { return };
+            if let Some(boundary) = &open.boundary {
+                self.forget(boundary);
+            }
             // A multipart has a part: an empty one, where its delimiter doesn't occur.
             if open.bounded && self.nodes.len() == open.node + 1 && self.nodes.len() < PARTS_MAX {
                 let mut empty = Node::empty(last.max(self.nodes[open.node].body.start));
@@ -210,9 +229,6 @@ impl Walk<'_> {
             node.body.end = last;
             let lines = self.lines - open.lines;
             node.lines = lines.saturating_sub(usize::from(cut && last == end));
-            if let Some(boundary) = open.boundary {
-                self.boundaries.remove(&boundary);
-            }
             if node.content.is_multipart() && parts == 0 {
                 node.content.become_text();
             }
@@ -230,7 +246,5 @@ impl Walk<'_> {
 fn boundary(content: &Content) -> Option<Vec<u8>> {
     let plain = content.parameter(b"BOUNDARY").map(<[u8]>::to_vec);
     let boundary = plain.or_else(|| content.parameter(b"BOUNDARY*").map(extended))?;
-    let boundary = boundary.trim_ascii_end();
-    let fits = boundary.len() <= BOUNDARY_BYTES_MAX;
-    fits.then(|| boundary.to_vec())
+    (boundary.len() <= BOUNDARY_BYTES_MAX).then_some(boundary)
 }

@@ -151,6 +151,41 @@ fn what_is_malformed_is_shown_all_the_same() {
             "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\ny\n",
             format!("({} \"MIXED\")", text(4, 2)),
         ),
+        // What stands behind the last dashes, or behind a space, doesn't count; other letters make it text.
+        (
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b x\r\n\r\n1\r\n--bc\r\n--b--c\r\n--b\r\n\r\n2",
+            format!("({} \"MIXED\")", text(7, 1)),
+        ),
+        // The inner one of two with the same boundary has the delimiter.
+        (
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+             --b\r\n\r\n1\r\n--b--\r\n--b\r\n\r\n22\r\n--b--\r\n",
+            format!("(({} \"MIXED\"){} \"MIXED\")", text(1, 0), text(2, 0)),
+        ),
+        // An outer one ends what isn't closed.
+        (
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n\
+             --c\r\n\r\n1\r\n--b\r\n\r\n22\r\n--c\r\n",
+            format!("(({} \"MIXED\"){} \"MIXED\")", text(1, 0), text(9, 2)),
+        ),
+        // A message that a delimiter cuts off in its header ends before the delimiter's line end.
+        (
+            "Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nno colon\r\n--b--\r\n",
+            format!(
+                "((\"MESSAGE\" \"RFC822\" NIL NIL NIL \"7BIT\" 8 \
+                 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) {} 0) \"DIGEST\")",
+                text(0, 0)
+            ),
+        ),
+        (
+            "Content-Type: a/b; =x; y=\"z\r\n\r\n",
+            "(\"A\" \"B\" (\"\" \"x\") NIL NIL \"7BIT\" 0)".to_owned(),
+        ),
+        (
+            "Content-Type: a/b; n*0=x; n*2=y; m*00=z\r\n\r\n",
+            "(\"A\" \"B\" (\"M*00\" \"z\" \"N\" \"x\" \"N*2\" \"y\") NIL NIL \"7BIT\" 0)"
+                .to_owned(),
+        ),
         (
             "Content-Type: message/rfc822",
             format!(
@@ -171,6 +206,14 @@ fn addresses_of_all_kinds() {
         (
             "\"Q \\\"x\\\"\" <\"a b\"@c>",
             "((\"Q \\\"x\\\"\" NIL \"a b\" \"c\"))",
+        ),
+        (
+            "a (c) @ (d) .b..c. (e), \"unclosed <a@b>",
+            "((\"e\" NIL \"a\" \"b.c\"))",
+        ),
+        (
+            "a@b> , a@b c@d",
+            "((NIL NIL \"a\" \"b\")(NIL NIL \"a\" \"bc@d\"))",
         ),
         ("N <@r1,@r2:a@b>", "((\"N\" \"@r1,@r2\" \"a\" \"b\"))"),
         (
