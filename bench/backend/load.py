@@ -133,6 +133,17 @@ class Deliverer:
         return True
 
 
+def paced(session, command, seconds, every):
+    """The command at fixed times: how long after its time each was answered, in order of length. One that waits makes the next wait."""
+    latencies, start = [], time.monotonic()
+    for number in range(int(seconds / every)):
+        due = start + number * every
+        time.sleep(max(0.0, due - time.monotonic()))
+        session.ok(command)
+        latencies.append(time.monotonic() - due)
+    return sorted(latencies)
+
+
 def together(clients, count):
     """`count` messages by all of them, each beginning its next when one is done: seconds, and each message's own."""
     selector, started, latencies, begun = selectors.DefaultSelector(), {}, [], 0

@@ -54,6 +54,17 @@ class Cgroup:
             total, count = total + sum(map(int, found)), count + 1
         return total, count
 
+    def drop_file_pages(self):
+        """Takes from it what it holds of files' pages, those that are mapped, too, as far as the kernel can."""
+        force = self.memory / "memory.force_empty"
+        if force.exists():
+            force.write_text("1")
+            return
+        try:
+            (self.memory / "memory.reclaim").write_text("64G")
+        except BlockingIOError:
+            pass  # it has given all that it could
+
     def kernel(self):
         """What the kernel holds for it, in KiB: sockets, files, page tables, stacks. None where nobody tells."""
         for name in ("memory.kmem.usage_in_bytes", "memory.stat"):
