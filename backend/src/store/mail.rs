@@ -204,6 +204,7 @@ impl Transaction<'_> {
         let (from, to) = (or_refuse!(self.named(from)?), or_refuse!(self.named(to)?));
         let mut all = Uids::default();
         all.push_range(1, u32::MAX);
+        self.copy_annotations(from.id, to.id)?;
         self.copy(from.id, &all, to.id, true)
     }
 

@@ -1,12 +1,15 @@
 //! Random orders in random groups against a plain model; after each the store is what the model is, also when it
 //! is opened anew.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 use proptest::test_runner::Config;
-use ravenry_core::proto::imap::Uids;
+use ravenry_core::proto::imap::{MetadataEntry, Uids};
 
 use super::plain::{
-    self, Box, Model, NAMES, ROOTS, Step, alice, bytes, in_model, keyword_of, structure_of, use_of,
+    self, Box, Model, NAMES, ROOTS, Step, alice, bytes, entry_of, in_model, keyword_of,
+    structure_of, use_of,
 };
 use super::{Order, Outcome, Refused, body, create, incoming, messages, name, open};
 use crate::store::{FlagChange, Flags, Limits, Mailbox, MailboxId, Message, Mode, Rests, Store};
@@ -37,6 +40,7 @@ fn a_step() -> impl Strategy<Value = Step> {
         3 => (at(), set(), at(), any::<bool>()).prop_map(|(from, set, to, moves)| Step::Copy(from, set, to, moves)),
         1 => (at(), 0_u8..3).prop_map(|(at, number)| Step::SpecialUse(at, number)),
         1 => (at(), any::<bool>()).prop_map(|(at, on)| Step::Subscribe(at, on)),
+        3 => (at(), any::<bool>(), prop::option::of(any::<u8>())).prop_map(|(at, private, value)| Step::Annotate(at, private, value)),
         2 => (at(), set()).prop_map(|(at, set)| Step::Unexpunge(at, set)),
         1 => Just(Step::Purge),
         2 => (0..ROOTS.len(), prop::option::of(limits())).prop_map(|(at, limits)| Step::Quota(at, limits)),
@@ -100,6 +104,14 @@ fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
             name: name(NAMES[*at]),
             special_use: use_of(*number),
         },
+        Step::Annotate(at, private, value) => {
+            let entry = MetadataEntry::parse(entry_of(*private).as_bytes());
+            Order::Annotate {
+                of: Some(id(*at)?),
+                user: alice(),
+                values: vec![(entry.unwrap(), value.map(|value| vec![value]))],
+            }
+        }
         Step::Subscribe(at, on) => Order::Subscribe {
             user: alice(),
             name: name(NAMES[*at]),
@@ -133,6 +145,15 @@ fn as_in_model(store: &Store, mailbox: &Mailbox, message: &Message) -> (u32, pla
     (message.uid, message_in_model)
 }
 
+fn annotations(store: &Store, mailbox: &Mailbox) -> BTreeMap<&'static str, Vec<u8>> {
+    let all = store.annotations(Some(mailbox.id), &alice()).unwrap();
+    let all = all.into_iter().map(|(entry, _)| {
+        let value = store.annotation(Some(mailbox.id), &alice(), &entry);
+        (entry_of(entry.is_private()), value.unwrap().unwrap())
+    });
+    all.collect()
+}
+
 fn compare(model: &Model, store: &Store) {
     let subscribed = store.subscriptions(&alice()).unwrap();
     let expected: Vec<_> = model.subscribed.iter().map(|it| name(it)).collect();
@@ -159,6 +180,7 @@ fn compare(model: &Model, store: &Store) {
             uidnext: mailbox.uidnext,
             modseq: mailbox.highestmodseq,
             special_use: mailbox.special_use,
+            annotations: annotations(store, &mailbox),
             messages: all
                 .iter()
                 .map(|message| as_in_model(store, &mailbox, message))

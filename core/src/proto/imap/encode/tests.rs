@@ -165,6 +165,11 @@ proptest! {
         } else {
             prop_assert!(out.is_empty());
         }
+        out.clear();
+        string8(&mut out, &value);
+        let mut cursor = Cursor::new(&out);
+        prop_assert_eq!(cursor.nstring8().unwrap().unwrap().into_owned(), value);
+        prop_assert!(cursor.is_done());
     }
 
     /// Whatever the names are, a backend reads one command with these names.
