@@ -24,6 +24,9 @@ pub(super) const ANNOTATIONS_MAX: usize = 100;
 /// What the server's are kept under: no mailbox ever has this id.
 const SERVER: MailboxId = MailboxId(u64::MAX);
 
+/// A key and what is there.
+type Record = (Vec<u8>, Vec<u8>);
+
 impl Store {
     /// The entries that a user finds at a mailbox (`None`: at the server), in order, with the sizes of their values.
     ///
@@ -219,7 +222,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn annotations_from(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn annotations_from(&self, prefix: &[u8]) -> Result<Vec<Record>, StoreError> {
         let table = self.shared.tables.annotations;
         let mut found = Vec::new();
         for entry in table.prefix_iter(&self.writing, prefix)? {

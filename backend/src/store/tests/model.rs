@@ -50,12 +50,6 @@ fn a_step() -> impl Strategy<Value = Step> {
 /// The order that a step is, of mailboxes as they are before its group. `None`: they aren't there.
 fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
     let id = |at: usize| Some(store.mailbox(&name(NAMES[at])).unwrap()?.id);
-    let set = |set: &[u32]| {
-        let mut sorted = set.to_vec();
-        sorted.sort_unstable();
-        sorted.dedup();
-        sorted.into_iter().collect::<Uids>()
-    };
     Some(match step {
         Step::Create(at) => create(NAMES[*at]),
         Step::Delete(at) => Order::Delete {
@@ -104,14 +98,7 @@ fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
             name: name(NAMES[*at]),
             special_use: use_of(*number),
         },
-        Step::Annotate(at, private, value) => {
-            let entry = MetadataEntry::parse(entry_of(*private).as_bytes());
-            Order::Annotate {
-                of: Some(id(*at)?),
-                user: alice(),
-                values: vec![(entry.unwrap(), value.map(|value| vec![value]))],
-            }
-        }
+        Step::Annotate(at, private, value) => annotate(id(*at)?, *private, *value),
         Step::Subscribe(at, on) => Order::Subscribe {
             user: alice(),
             name: name(NAMES[*at]),
@@ -127,6 +114,22 @@ fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
             limits: *limits,
         },
     })
+}
+
+fn set(uids: &[u32]) -> Uids {
+    let mut sorted = uids.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted.into_iter().collect()
+}
+
+fn annotate(mailbox: MailboxId, private: bool, value: Option<u8>) -> Order {
+    let entry = MetadataEntry::parse(entry_of(private).as_bytes());
+    Order::Annotate {
+        of: Some(mailbox),
+        user: alice(),
+        values: vec![(entry.unwrap(), value.map(|value| vec![value]))],
+    }
 }
 
 fn as_in_model(store: &Store, mailbox: &Mailbox, message: &Message) -> (u32, plain::Message) {
