@@ -284,7 +284,10 @@ pub(super) fn count(mailbox: &mut Mailbox, message: &Message, there: bool) {
 
 fn flags_after(old: Flags, given: Flags, mode: Mode) -> Flags {
     match mode {
-        Mode::Replace => given,
+        Mode::Replace { system, keywords } => Flags {
+            system: old.system & !system | given.system,
+            keywords: given.keywords | if keywords { 0 } else { old.keywords },
+        },
         Mode::Add => Flags {
             system: old.system | given.system,
             keywords: old.keywords | given.keywords,

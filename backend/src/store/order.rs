@@ -189,8 +189,13 @@ pub struct FlagChange {
 /// What STORE does with the flags that are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// `FLAGS`
-    Replace,
+    /// `FLAGS`, as far as whoever asks may change them (RFC 4314 section 4).
+    Replace {
+        /// These system flags.
+        system: u8,
+        /// Keywords as well.
+        keywords: bool,
+    },
     /// `+FLAGS`
     Add,
     /// `-FLAGS`

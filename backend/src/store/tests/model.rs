@@ -14,6 +14,11 @@ use super::plain::{
 use super::{Order, Outcome, Refused, body, create, incoming, messages, name, open};
 use crate::store::{FlagChange, Flags, Limits, Mailbox, MailboxId, Message, Mode, Rests, Store};
 
+const REPLACE: Mode = Mode::Replace {
+    system: u8::MAX,
+    keywords: true,
+};
+
 /// Some that are met, some that aren't.
 fn limits() -> impl Strategy<Value = Limits> {
     let limit = |max: u64| prop::option::of(0..max);
@@ -78,7 +83,7 @@ fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
             mailbox: id(*at)?,
             uids: set(which),
             change: FlagChange {
-                mode: [Mode::Replace, Mode::Add, Mode::Remove][usize::from(*mode)],
+                mode: [REPLACE, Mode::Add, Mode::Remove][usize::from(*mode)],
                 system: *flags,
                 keywords: keyword_of(*keyword),
                 unchanged_since: *since,
