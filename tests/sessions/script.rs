@@ -11,9 +11,9 @@ use ravenry_core::rt;
 use crate::client::{Client, Piece, Reply, Shared};
 use crate::dice;
 use crate::leg::Gone;
-use crate::model::{self, key_of, message};
+use crate::model::{self, NAMES, ROAMS, key_of, message};
 use crate::resync;
-use crate::run::{Meeting, external};
+use crate::run::Meeting;
 use crate::view::{Cache, View};
 
 /// What a client does, round by round.
@@ -83,7 +83,7 @@ fn text(text: impl Into<String>) -> Piece {
 }
 
 async fn select(client: &mut Client) -> Result<(), Gone> {
-    let mailbox = mailboxes(client)[usize::try_from(dice::below(2)).expect("small")].clone();
+    let mailbox = a_mailbox(client);
     let read_only = dice::percent(15);
     let verb = if read_only { "EXAMINE" } else { "SELECT" };
     let shared = Rc::clone(&client.shared);
@@ -92,7 +92,7 @@ async fn select(client: &mut Client) -> Result<(), Gone> {
     client.keep(None);
     client.view = Some(View::new(&mailbox, read_only, number));
     let from_before = resync::from_before(client, &mailbox);
-    let name = external(&mailbox);
+    let name = shared.name_of(&mailbox);
     let command = text(format!("{verb} {name}{from_before}"));
     let reply = match client.command(&[command], true).await {
         Ok(reply) => reply,
@@ -103,9 +103,18 @@ async fn select(client: &mut Client) -> Result<(), Gone> {
         }
     };
     if !reply.is_ok() {
-        refused(client, "SELECT", &reply);
+        refused_at(client, &mailbox, "SELECT", &reply);
         client.view = None;
         return Ok(());
+    }
+    if mailbox == ROAMS {
+        // Whatever has the name has a UIDVALIDITY that no other name has ever had.
+        let uidvalidity = resync::told(&reply, "[UIDVALIDITY ").unwrap_or(0);
+        let mut told = shared.uidvalidities.borrow_mut();
+        let first = told.entry(uidvalidity).or_insert_with(|| name.clone());
+        if *first != name {
+            shared.fail(format!("UIDVALIDITY {uidvalidity} of {first} and {name}"));
+        }
     }
     if client.resyncs {
         resync::remember(client, &mailbox, &reply);
@@ -113,9 +122,13 @@ async fn select(client: &mut Client) -> Result<(), Gone> {
     learn(client).await
 }
 
-/// The internal names of what the client uses.
-fn mailboxes(client: &Client) -> [String; 2] {
-    [format!("user.u{}", client.number % 2), "shared".to_owned()]
+/// One of those that the client uses.
+fn a_mailbox(client: &Client) -> String {
+    match dice::below(5) {
+        0 | 1 => format!("user.u{}", client.number % 2),
+        2 | 3 => "shared".to_owned(),
+        _ => ROAMS.to_owned(),
+    }
 }
 
 /// Asks for what it doesn't know of its messages yet.
@@ -170,6 +183,14 @@ fn refused(client: &Client, what: &str, reply: &Reply) {
     }
 }
 
+/// A refusal by a mailbox that may have another name by now.
+fn refused_at(client: &Client, mailbox: &str, what: &str, reply: &Reply) {
+    let codes = ["NONEXISTENT", "TRYCREATE", "ALREADYEXISTS"];
+    if mailbox != ROAMS || !codes.contains(&reply.code()[0]) {
+        refused(client, what, reply);
+    }
+}
+
 async fn step(client: &mut Client) -> Result<(), Gone> {
     client.shared.world.add("done: commands", 1);
     if client.view.is_none() {
@@ -185,8 +206,9 @@ async fn step(client: &mut Client) -> Result<(), Gone> {
         74..80 => search(client).await?,
         80..86 => drop(client.idle(dice::time(Duration::from_secs(30))).await?),
         86..90 => resync::noop(client).await?,
-        90..93 => drop(client.command(&[text("CHECK")], true).await?),
-        93..97 => select(client).await?,
+        90..92 => drop(client.command(&[text("CHECK")], true).await?),
+        92..94 => rename(client).await?,
+        94..97 => select(client).await?,
         _ => leave(client).await?,
     }
     learn(client).await
@@ -206,11 +228,29 @@ async fn leave(client: &mut Client) -> Result<(), Gone> {
     Ok(())
 }
 
+/// Gives the mailbox that has several names another one, under whatever sessions have it open.
+async fn rename(client: &mut Client) -> Result<(), Gone> {
+    let shared = Rc::clone(&client.shared);
+    let (from, to) = (shared.name_of(ROAMS), dice::one_of(&NAMES));
+    if from == to {
+        return Ok(());
+    }
+    let command = text(format!("RENAME {from} {to}"));
+    let reply = client.command(&[command], true).await?;
+    if reply.is_ok() {
+        shared.name.set(to);
+        shared.world.add("done: mailboxes renamed", 1);
+    } else {
+        refused_at(client, ROAMS, "RENAME", &reply);
+    }
+    Ok(())
+}
+
 async fn append(client: &mut Client) -> Result<(), Gone> {
     let shared = Rc::clone(&client.shared);
-    let to = mailboxes(client)[usize::try_from(dice::below(2)).expect("small")].clone();
+    let to = a_mailbox(client);
     let keys: Vec<u64> = (0..1 + dice::below(3)).map(|_| shared.key()).collect();
-    let mut pieces = vec![text(format!("APPEND {}", external(&to)))];
+    let mut pieces = vec![text(format!("APPEND {}", shared.name_of(&to)))];
     let half = !shared.peace && dice::percent(8);
     for (at, key) in keys.iter().enumerate() {
         pieces.push(text(if dice::percent(30) {
@@ -247,7 +287,7 @@ async fn append(client: &mut Client) -> Result<(), Gone> {
         }
         Ok(reply) => {
             drop(model);
-            refused(client, "APPEND", &reply);
+            refused_at(client, &to, "APPEND", &reply);
             Ok(())
         }
         Err(gone) => {
@@ -288,44 +328,52 @@ fn named(by_uid: bool, rest: String) -> Piece {
     text(if by_uid { format!("UID {rest}") } else { rest })
 }
 
-/// The client's own keyword, which nobody else touches.
+/// The client's own keyword, which nobody else touches; sometimes only where nobody has changed anything since.
 async fn store(client: &mut Client) -> Result<(), Gone> {
     let Some((uids, by_uid, set)) = some(client) else {
         return Ok(());
     };
     let (number, shared) = (client.number, Rc::clone(&client.shared));
-    let mailbox = client
-        .view
-        .as_ref()
-        .map(|view| view.mailbox.clone())
-        .unwrap_or_default();
+    let view = client.view.as_ref().expect("selected");
+    let (mailbox, known) = (view.mailbox.clone(), modseqs(view));
+    let since = dice::percent(40).then(|| since(&known));
+    let modifier = since.map_or_else(String::new, |since| format!(" (UNCHANGEDSINCE {since})"));
     let add = dice::percent(60);
     let sign = if add { '+' } else { '-' };
     let silent = if dice::percent(40) { ".SILENT" } else { "" };
-    shared
-        .model
-        .borrow_mut()
-        .keyword(&mailbox, &uids, number, None);
-    let command = named(
-        by_uid,
-        format!("STORE {set} {sign}FLAGS{silent} ($c{number})"),
-    );
-    let reply = client.command(&[command], by_uid).await?;
+    let before = |uid: &u32| shared.model.borrow().keyword_of(&mailbox, *uid, number);
+    let before: Vec<Option<bool>> = uids.iter().map(before).collect();
+    let note = |uids: &[u32], set| {
+        let mut model = shared.model.borrow_mut();
+        model.keyword(&mailbox, uids, number, set);
+    };
+    note(&uids, None);
+    let command = format!("STORE {set}{modifier} {sign}FLAGS{silent} ($c{number})");
+    let reply = client.command(&[named(by_uid, command)], by_uid).await?;
     if !reply.is_ok() {
         refused(client, "STORE", &reply);
         // Whatever it was before it is still; that isn't known here any more.
         return Ok(());
     }
-    shared
-        .model
-        .borrow_mut()
-        .keyword(&mailbox, &uids, number, Some(add));
+    let left = left_alone(client, &reply, by_uid);
+    if let Some(since) = since {
+        check_left(client, (&uids, &left), (&known, since));
+    }
+    for (uid, before) in uids.iter().zip(before) {
+        let now = if left.contains(uid) {
+            before
+        } else {
+            Some(add)
+        };
+        note(&[*uid], now);
+    }
     if !silent.is_empty() {
         // It isn't told what it did itself.
         let view = client.view.as_mut().expect("selected");
         for seen in &mut view.messages {
             if let (Some(uid), Some(flags)) = (seen.uid, &mut seen.flags)
                 && uids.contains(&uid)
+                && !left.contains(&uid)
             {
                 flags.retain(|flag| *flag != format!("$c{number}"));
                 if add {
@@ -336,6 +384,64 @@ async fn store(client: &mut Client) -> Result<(), Gone> {
         }
     }
     Ok(())
+}
+
+/// What the client knows of the modseqs of its messages.
+fn modseqs(view: &View) -> BTreeMap<u32, u64> {
+    let known = view.messages.iter();
+    known.filter_map(|seen| seen.uid.zip(seen.modseq)).collect()
+}
+
+/// One of them: others of the messages have changed later.
+fn since(known: &BTreeMap<u32, u64>) -> u64 {
+    let at = usize::try_from(dice::below(known.len() as u64 + 1)).expect("few");
+    known.values().nth(at).copied().unwrap_or(dice::below(20))
+}
+
+/// The UIDs of what MODIFIED names.
+fn left_alone(client: &Client, reply: &Reply, by_uid: bool) -> Vec<u32> {
+    let ["MODIFIED", set] = reply.code()[..] else {
+        return Vec::new();
+    };
+    client
+        .shared
+        .world
+        .add("done: changes that came too late", 1);
+    let set = Uids::parse(set.as_bytes()).expect("a set");
+    match &client.view {
+        Some(view) if !by_uid => view.uids_of(&set),
+        _ => set.iter().collect(),
+    }
+}
+
+/// What has changed since is left alone, as far as it is still there, and nothing else.
+fn check_left(
+    client: &Client,
+    (uids, left): (&[u32], &[u32]),
+    (known, since): (&BTreeMap<u32, u64>, u64),
+) {
+    let (shared, view) = (&client.shared, client.view.as_ref().expect("selected"));
+    let store = shared.store.borrow();
+    let Some(store) = &*store else { return };
+    let there = model::messages(store, &model::mailbox(store, &view.mailbox));
+    let now = |uid: u32| there.iter().find(|message| message.uid == uid);
+    for uid in left {
+        if !uids.contains(uid) || now(*uid).is_some_and(|message| message.modseq <= since) {
+            let mailbox = &view.mailbox;
+            shared.fail(format!(
+                "{mailbox} UID {uid} is MODIFIED, not since {since}"
+            ));
+        }
+    }
+    for uid in uids {
+        let modseq = known.get(uid).copied().unwrap_or(0);
+        if modseq > since && now(*uid).is_some() && !left.contains(uid) {
+            let mailbox = &view.mailbox;
+            shared.fail(format!(
+                "{mailbox} UID {uid} was changed by {modseq}, after {since}"
+            ));
+        }
+    }
 }
 
 async fn delete(client: &mut Client) -> Result<(), Gone> {
@@ -390,13 +496,13 @@ async fn copy(client: &mut Client) -> Result<(), Gone> {
         .as_ref()
         .map(|view| view.mailbox.clone())
         .unwrap_or_default();
-    let to = mailboxes(client)[usize::try_from(dice::below(2)).expect("small")].clone();
+    let to = a_mailbox(client);
     let moves = dice::percent(40);
     let verb = if moves { "MOVE" } else { "COPY" };
     if moves {
         shared.model.borrow_mut().may_vanish(&from, &uids);
     }
-    let command = named(by_uid, format!("{verb} {set} {}", external(&to)));
+    let command = named(by_uid, format!("{verb} {set} {}", shared.name_of(&to)));
     let reply = client.command(&[command], true).await;
     let key_at = |uid: &u32| {
         let model = shared.model.borrow();
@@ -414,7 +520,7 @@ async fn copy(client: &mut Client) -> Result<(), Gone> {
         }
     };
     if !reply.is_ok() {
-        refused(client, verb, &reply);
+        refused_at(client, &to, verb, &reply);
         return Ok(());
     }
     let Some((old, new)) = copied(&reply) else {

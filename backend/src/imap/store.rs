@@ -29,10 +29,16 @@ pub(super) async fn store(
     // What others did until now is told; whether they do more before the change is seen by its modseq.
     session.tell(selected, false, &Silent::default()).await?;
     let expected = selected.modseq + 1;
+    let change = change(&given, selected.rights)?;
+    #[cfg(bug_17)] // What this session has been told of is taken for what its client has seen.
+    let change = FlagChange {
+        unchanged_since: change.unchanged_since.map(|it| it.max(selected.modseq)),
+        ..change
+    };
     let order = Order::Flags {
         mailbox: selected.mailbox.id,
         uids: uids.clone(),
-        change: change(&given, selected.rights)?,
+        change,
     };
     let (mut silent, mut modified) = (Silent::default(), Uids::default());
     if let Outcome::Flagged {
