@@ -5,7 +5,7 @@
 //! together may be longer than a key may be. `annotators` finds what is a user's own in the mailboxes of others: who
 //! gets a name that another user had must not find that user's annotations.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use heed::RoTxn;
 use ravenry_core::mailboxes::UserId;
@@ -20,6 +20,9 @@ use super::{MailboxId, Store, StoreError};
 
 /// Entries that a mailbox or the server may have, shared ones, and as many of each user's own.
 pub(super) const ANNOTATIONS_MAX: usize = 100;
+
+/// What these take together, with their names: a mailbox is cheap to make, and the index is everybody's.
+const ANNOTATION_BYTES_MAX: usize = 128 * 1024;
 
 /// What the server's are kept under: no mailbox ever has this id.
 const SERVER: MailboxId = MailboxId(u64::MAX);
@@ -115,7 +118,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Whether there will be no more entries than there may be, of the shared or of the private ones.
+    /// Whether there will be no more than there may be, of the shared or of the private ones.
     fn has_room_for(
         &self,
         of: Option<MailboxId>,
@@ -136,19 +139,22 @@ impl Transaction<'_> {
             b""
         };
         let table = self.shared.tables.annotations;
-        let mut entries = BTreeSet::new();
+        let mut sizes = BTreeMap::new();
         for entry in table.prefix_iter(&self.writing, &prefix(of, scope))? {
-            entries.insert(entry?.0.to_vec());
+            let (key, record) = entry?;
+            sizes.insert(key.to_vec(), record.len());
         }
-        let before = entries.len();
+        let bytes = |sizes: &BTreeMap<Vec<u8>, usize>| sizes.values().sum::<usize>();
+        let before = (sizes.len(), bytes(&sizes));
         for (entry, value) in values {
             let key = key(of, user, entry);
             match value {
-                Some(_) => entries.insert(key),
-                None => entries.remove(&key),
+                Some(value) => sizes.insert(key, encode(entry, value).len()),
+                None => sizes.remove(&key),
             };
         }
-        let fits = entries.len() <= ANNOTATIONS_MAX.max(before);
+        let fits = sizes.len() <= ANNOTATIONS_MAX.max(before.0)
+            && bytes(&sizes) <= ANNOTATION_BYTES_MAX.max(before.1);
         Ok(if fits {
             Ok(())
         } else {

@@ -167,7 +167,13 @@ fn there_is_an_end_to_them() {
         let of_scope = |(entry, _): &&(MetadataEntry, u64)| entry.as_str().starts_with(scope);
         assert_eq!(found.iter().filter(of_scope).count(), ANNOTATIONS_MAX);
     }
-    annotate(&mut writer, of, "bob", &[("/private/a", Some("x"))]).unwrap();
+    let half = "x".repeat(65_000);
+    let both = [("/private/a", Some(&*half)), ("/private/b", Some(&*half))];
+    annotate(&mut writer, of, "bob", &both).unwrap();
+    let refused = annotate(&mut writer, of, "bob", &[("/private/c", Some(&*half))]);
+    assert_eq!(refused, Err(Refused::AnnotationsFull));
+    let instead = [("/private/b", None), ("/private/c", Some(&*half))];
+    annotate(&mut writer, of, "bob", &instead).unwrap();
     drop((writer, store));
     let small = crate::store::Settings {
         index_size: 4096,
