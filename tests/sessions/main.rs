@@ -23,6 +23,7 @@ mod run;
 mod script;
 #[path = "../simulation/seeds.rs"]
 mod seeds;
+mod store;
 mod view;
 
 #[test]
