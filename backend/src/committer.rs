@@ -3,30 +3,18 @@
 //! One task owns the store's [`Writer`]; the commit waits for the disk, so it is done on a thread of its own. What it
 //! changed is told to every shard before anybody is answered, so that whoever has had an `OK` finds the change in what
 //! other sessions of this process will hear next. A commit that has begun ends, whatever happens here.
-//!
-//! Who was answered by a commit mostly has the next order ready: the commit behind it waits for them, for a part of the
-//! time that a commit takes. Otherwise those who were answered and those who waited meanwhile would take turns, two
-//! halves that each pay for a sync.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use ravenry_core::group::{self, GROUP_ORDERS_MAX, Waiting};
 use ravenry_core::rt::channel::{self, OneReceiver, OneSender, SendError};
 use ravenry_core::rt::{self, Either, Instant, Pool};
 
 use crate::store::{Change, Order, Outcome, Refused, Store, Writer};
 
-/// Orders that may wait for the next commit; past it they are refused.
-const ORDERS_MAX: usize = 16_384;
-/// Orders in one commit: some milliseconds of a thread, a few MiB of pages.
-const GROUP_ORDERS_MAX: usize = 1024;
-/// What part of a commit's time the next one waits for those who were answered.
-const PATIENCE: u32 = 2;
-/// It waits no longer, however slow the disk is.
-const PATIENCE_MAX: Duration = Duration::from_millis(1);
 /// Commits that a shard hasn't looked at; past it the shard looks at everything.
 const NEWS_MAX: usize = 4096;
 /// How often room is given back.
@@ -206,15 +194,12 @@ impl Watcher {
 
 /// Where orders go, and who carries them out; [`Committer::run`] it on a shard. What was removed is kept for `keep`.
 pub fn committer(writer: Writer, disk: Pool, keep: Duration) -> (Orders, Committer) {
-    let (work, incoming) = channel::channel(ORDERS_MAX);
+    let (work, waiting) = group::waiting();
     let committer = Committer {
         writer: Some(writer),
         disk,
         keep,
-        incoming,
-        waiting: VecDeque::new(),
-        answered: 0,
-        patient_until: rt::now(),
+        waiting,
         purge_at: rt::now() + PURGE_EVERY,
         watchers: Vec::new(),
     };
@@ -227,11 +212,7 @@ pub struct Committer {
     writer: Option<Writer>,
     disk: Pool,
     keep: Duration,
-    incoming: channel::Receiver<Work>,
-    waiting: VecDeque<Work>,
-    /// How many the last commit answered.
-    answered: usize,
-    patient_until: Instant,
+    waiting: Waiting<Work>,
     purge_at: Instant,
     watchers: Vec<Watcher>,
 }
@@ -241,38 +222,19 @@ impl Committer {
     pub async fn run(mut self) {
         loop {
             if self.waiting.is_empty() {
-                let next = rt::timeout_at(self.purge_at, self.incoming.recv());
-                match rt::select(rt::draining(), next).await {
-                    Either::Left(()) => match self.incoming.try_recv() {
-                        Some(work) => self.waiting.push_back(work),
-                        None => return,
-                    },
-                    Either::Right(Ok(None)) => return,
-                    Either::Right(Ok(Some(work))) => self.waiting.push_back(work),
-                    Either::Right(Err(_elapsed)) => {}
+                let more = rt::timeout_at(self.purge_at, self.waiting.more());
+                match rt::select(rt::draining(), more).await {
+                    Either::Left(()) if !self.waiting.more_now() => return,
+                    Either::Right(Ok(false)) => return,
+                    _ => {}
                 }
                 // Those whose bytes are here already come along.
                 rt::yield_now().await;
             }
-            self.gather().await;
+            self.waiting.gather().await;
             if self.turn().await.is_none() {
                 tracing::error!("the store is lost: nothing more can be changed");
                 return;
-            }
-        }
-    }
-
-    /// Takes what has come, and what those who were answered just now send at once.
-    async fn gather(&mut self) {
-        while let Some(work) = self.incoming.try_recv() {
-            self.waiting.push_back(work);
-        }
-        let expected = GROUP_ORDERS_MAX.min(self.waiting.len() + self.answered);
-        self.answered = 0;
-        while self.waiting.len() < expected {
-            match rt::timeout_at(self.patient_until, self.incoming.recv()).await {
-                Ok(Some(work)) => self.waiting.push_back(work),
-                Ok(None) | Err(_) => return,
             }
         }
     }
@@ -281,7 +243,7 @@ impl Committer {
     async fn turn(&mut self) -> Option<()> {
         let (mut orders, mut replies) = (Vec::new(), Vec::new());
         while orders.len() < GROUP_ORDERS_MAX {
-            match self.waiting.pop_front() {
+            match self.waiting.pop() {
                 Some(Work::Watch(watcher)) => self.watchers.push(watcher),
                 Some(Work::Order(order, reply)) => {
                     orders.push(order);
@@ -294,7 +256,7 @@ impl Committer {
                     return Some(());
                 }
                 Some(task) => {
-                    self.waiting.push_front(task);
+                    self.waiting.put_back(task);
                     break;
                 }
                 None => break,
@@ -313,8 +275,7 @@ impl Committer {
             .on_disk(move |writer| writer.carry_out(&orders))
             .await?;
         let took = rt::now() - begun;
-        self.patient_until = rt::now() + PATIENCE_MAX.min(took / PATIENCE);
-        self.answered = replies.len();
+        self.waiting.committed(took, replies.len());
         if let Some(purged) = group.outcomes.get(replies.len()) {
             let more = matches!(purged, Ok(Outcome::Purged { more: true, .. }));
             self.purge_at = rt::now() + if more { Duration::ZERO } else { PURGE_EVERY };

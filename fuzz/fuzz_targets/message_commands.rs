@@ -1,17 +1,18 @@
-//! FETCH, STORE, SEARCH, STATUS and APPEND's options on any bytes: no panic; what is written is read
+//! FETCH, STORE, SEARCH, STATUS, METADATA and APPEND's options on any bytes: no panic; what is written is read
 //! back the same.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use ravenry_core::proto::imap::{
-    AppendOptions, Cursor, DateTime, Day, FetchCommand, FetchItem, FlagList, SearchCommand,
-    SectionForm, SequenceSet, StatusCommand, StoreCommand,
+    AppendOptions, Cursor, DateTime, Day, FetchCommand, FetchItem, FlagList, GetMetadata, SearchCommand,
+    SectionForm, SequenceSet, SetMetadata, StatusCommand, StoreCommand,
 };
 
 fuzz_target!(|bytes: &[u8]| {
     let args = Cursor::new(bytes);
     let _ = (StatusCommand::parse(args), SearchCommand::parse(args));
+    let _ = (GetMetadata::parse(args), SetMetadata::parse(args));
     if let Ok(fetch) = FetchCommand::parse(args, true) {
         sets(&fetch.set);
         fetch.items.iter().for_each(item);

@@ -11,7 +11,7 @@ use ravenry_core::rt::{Address, Stream};
 
 use crate::dice;
 use crate::leg::{Gone, Leg, literal};
-use crate::model::Model;
+use crate::model::{Model, NAMES, ROAMS};
 use crate::view::{Cache, View};
 
 /// What the clients of a run share.
@@ -25,6 +25,10 @@ pub(crate) struct Shared {
     pub(crate) peace: bool,
     pub(crate) selections: Cell<u64>,
     pub(crate) keys: Cell<u64>,
+    /// Which of [`NAMES`] was the last that [`ROAMS`] is known to have got.
+    pub(crate) name: Cell<&'static str>,
+    /// The name that each UIDVALIDITY of it was told for.
+    pub(crate) uidvalidities: RefCell<BTreeMap<u64, String>>,
 }
 
 impl Shared {
@@ -32,6 +36,19 @@ impl Shared {
         let key = self.keys.get() + 1 + dice::below(50);
         self.keys.set(key);
         key
+    }
+
+    /// How clients call a mailbox; one that gets other names has this one, or had it.
+    pub(crate) fn name_of(&self, mailbox: &str) -> String {
+        if mailbox.starts_with("user.") {
+            return "INBOX".to_owned();
+        }
+        let name = match mailbox {
+            ROAMS if dice::percent(15) => dice::one_of(&NAMES),
+            ROAMS => self.name.get(),
+            other => other,
+        };
+        name.to_owned()
     }
 
     pub(crate) fn fail(&self, what: String) {

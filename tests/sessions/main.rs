@@ -12,7 +12,6 @@
 )]
 
 mod client;
-#[expect(dead_code, reason = "the other simulation draws in more ways")]
 #[path = "../simulation/dice.rs"]
 mod dice;
 #[expect(dead_code, reason = "the other simulation has peers that wait")]
@@ -24,6 +23,7 @@ mod run;
 mod script;
 #[path = "../simulation/seeds.rs"]
 mod seeds;
+mod store;
 mod view;
 
 #[test]

@@ -8,6 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use ravenry_backend::store::{Mailbox, Message, SYSTEM_FLAGS, Store};
 use ravenry_core::mailboxes::Name;
 
+/// A mailbox that is renamed now and then: what it is called here, and how clients call it.
+pub(crate) const ROAMS: &str = "roams";
+pub(crate) const NAMES: [&str; 3] = ["shared.a", "shared.b", "shared.c"];
+
 /// A message's bytes, from the number that names them.
 pub(crate) fn message(key: u64) -> Vec<u8> {
     let mut text = format!("X-Key: {key}\r\nSubject: {}\r\n\r\n", key % 7).into_bytes();
@@ -31,7 +35,7 @@ pub(crate) fn key_of(bytes: &[u8]) -> Option<u64> {
     (message(key) == bytes).then_some(key)
 }
 
-/// A mailbox' internal name, and a UID.
+/// What a mailbox is called here, and a UID.
 type At = (String, u32);
 
 #[derive(Default)]
@@ -85,6 +89,12 @@ impl Model {
         }
     }
 
+    /// What is known of a client's keyword.
+    pub(crate) fn keyword_of(&self, mailbox: &str, uid: u32, client: u64) -> Option<bool> {
+        let known = self.keywords.get(&(mailbox.to_owned(), uid));
+        known?.get(&client).copied()
+    }
+
     /// What of the store isn't as it has to be.
     pub(crate) fn wrong(&self, store: &Store) -> Vec<String> {
         let mut wrong = Vec::new();
@@ -94,8 +104,12 @@ impl Model {
         store
             .each_mailbox(|mailbox| mailboxes.push(mailbox))
             .unwrap();
+        let roams = |mailbox: &&Mailbox| called(mailbox) == ROAMS;
+        if mailboxes.iter().filter(roams).count() != 1 {
+            wrong.push(format!("one mailbox has one of {NAMES:?}"));
+        }
         for mailbox in mailboxes {
-            let name = String::from_utf8(mailbox.name.as_bytes().to_vec()).unwrap();
+            let name = called(&mailbox);
             for message in messages(store, &mailbox) {
                 let at = (name.clone(), message.uid);
                 there.insert(at.clone(), ());
@@ -160,10 +174,30 @@ pub(crate) fn messages(store: &Store, mailbox: &Mailbox) -> Vec<Message> {
     messages
 }
 
-/// The mailbox of this internal name.
-pub(crate) fn mailbox(store: &Store, name: &str) -> Mailbox {
-    let name = Name::parse(name.as_bytes()).unwrap();
-    store.mailbox(&name).unwrap().expect("the mailbox")
+/// What a mailbox is called here.
+fn called(mailbox: &Mailbox) -> String {
+    let name = String::from_utf8(mailbox.name.as_bytes().to_vec()).unwrap();
+    if NAMES.contains(&&*name) {
+        ROAMS.to_owned()
+    } else {
+        name
+    }
+}
+
+/// The mailbox that is called so here, if it is there.
+pub(crate) fn find(store: &Store, called: &str) -> Option<Mailbox> {
+    let names = if called == ROAMS {
+        &NAMES[..]
+    } else {
+        &[called]
+    };
+    let mut names = names.iter().map(|name| Name::parse(name.as_bytes()));
+    names.find_map(|name| store.mailbox(&name.unwrap()).unwrap())
+}
+
+/// The one that has to be there.
+pub(crate) fn mailbox(store: &Store, called: &str) -> Mailbox {
+    find(store, called).expect("the mailbox")
 }
 
 /// A message's flags, in order.

@@ -7,6 +7,7 @@ use ravenry_core::proto::imap::Uids;
 use crate::client::{Client, Piece, Reply};
 use crate::dice;
 use crate::leg::Gone;
+use crate::model::ROAMS;
 use crate::view::Cache;
 
 /// SELECT's parameter: what the client has of the mailbox.
@@ -33,15 +34,21 @@ pub(crate) fn from_before(client: &mut Client, mailbox: &str) -> String {
 
 /// What SELECT tells is what the client has from now on.
 pub(crate) fn remember(client: &mut Client, mailbox: &str, reply: &Reply) {
-    let code = |name: &str| {
-        let lines = reply.untagged.iter();
-        let mut lines = lines.map(|line| String::from_utf8_lossy(line).into_owned());
-        lines.find_map(|line| line.split_once(name)?.1.split(']').next()?.parse().ok())
-    };
-    let (Some(uidvalidity), Some(modseq)) = (code("[UIDVALIDITY "), code("[HIGHESTMODSEQ ")) else {
+    let codes = (told(reply, "[UIDVALIDITY "), told(reply, "[HIGHESTMODSEQ "));
+    let (Some(uidvalidity), Some(modseq)) = codes else {
         return client.shared.fail("SELECT without its codes".to_owned());
     };
     let view = client.view.as_mut().expect("selected");
+    let before = client.caches.get(mailbox);
+    if before.is_some_and(|cache| u64::from(cache.uidvalidity) != uidvalidity) {
+        // It has got another name since: nothing of what the client has counts (RFC 3501 section 2.3.1.1).
+        view.cached.clear();
+        if mailbox != ROAMS {
+            client
+                .shared
+                .fail(format!("{mailbox}: another UIDVALIDITY"));
+        }
+    }
     let wrong = view.recall();
     let messages = view.messages();
     if let Some(wrong) = wrong {
@@ -64,6 +71,13 @@ pub(crate) fn remember(client: &mut Client, mailbox: &str, reply: &Reply) {
         messages,
     };
     client.caches.insert(mailbox.to_owned(), cache);
+}
+
+/// The number in an untagged response's code.
+pub(crate) fn told(reply: &Reply, code: &str) -> Option<u64> {
+    let lines = reply.untagged.iter();
+    let mut lines = lines.map(|line| String::from_utf8_lossy(line).into_owned());
+    lines.find_map(|line| line.split_once(code)?.1.split(']').next()?.parse().ok())
 }
 
 /// All that is told up to the reply is all there is up to the highest modseq of it.

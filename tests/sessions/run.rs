@@ -20,17 +20,19 @@ use ravenry_core::rt::sim::{self, Fault, Faults, Outcome, Settings, World};
 use ravenry_core::rt::{self, Pool, ShardConfig, ShardHandle};
 
 use crate::client::Shared;
-use crate::model::Model;
+use crate::model::{self, Model, NAMES};
 use crate::{dice, script};
 
 const WITHIN: Duration = Duration::from_secs(4 * 3600);
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 11] = [
     "done: commands",
     "done: messages appended",
     "done: messages copied",
     "done: messages told to be gone",
     "done: bodies fetched",
     "done: views compared",
+    "done: mailboxes renamed",
+    "done: changes that came too late",
     "done: connections lost",
     "done: mailboxes synchronized",
     "done: the backend restarted",
@@ -77,15 +79,6 @@ fn faults(rng: &mut fastrand::Rng, peace: bool) -> Faults {
     faults
 }
 
-/// How clients call a mailbox.
-pub(crate) fn external(internal: &str) -> String {
-    if internal.starts_with("user.") {
-        "INBOX".to_owned()
-    } else {
-        internal.to_owned()
-    }
-}
-
 /// Where clients wait until all have come.
 pub(crate) struct Meeting {
     all: u64,
@@ -116,6 +109,8 @@ async fn whole(world: World, peace: bool, path: &Path) {
         peace,
         selections: Cell::new(0),
         keys: Cell::new(0),
+        name: Cell::new(NAMES[0]),
+        uidvalidities: RefCell::default(),
     });
     let clients = 2 + dice::below(4);
     let rounds = 2 + dice::below(3);
@@ -186,7 +181,12 @@ impl Backend {
             ("user.u0", "u0\tlrswipkxtecda\t"),
             ("user.u1", "u1\tlrswipkxtecda\t"),
             ("shared", "anyone\tlrswipkxte\t"),
+            (model::ROAMS, "anyone\tlrswipkxte\t"),
         ] {
+            if model::find(&store, name).is_some() {
+                continue;
+            }
+            let name = if name == model::ROAMS { NAMES[0] } else { name };
             let order = Order::Create {
                 name: Name::parse(name.as_bytes()).unwrap(),
                 partition: "default".to_owned(),
@@ -195,7 +195,6 @@ impl Backend {
             };
             orders
                 .with(move |writer| {
-                    // The second time it is there already.
                     let group = writer.carry_out(&[order]);
                     (group.changes, ())
                 })

@@ -11,9 +11,10 @@ use ravenry_core::rt;
 use crate::client::{Client, Piece, Reply, Shared};
 use crate::dice;
 use crate::leg::Gone;
-use crate::model::{self, key_of, message};
+use crate::model::{self, NAMES, ROAMS, key_of, message};
 use crate::resync;
-use crate::run::{Meeting, external};
+use crate::run::Meeting;
+use crate::store;
 use crate::view::{Cache, View};
 
 /// What a client does, round by round.
@@ -83,7 +84,7 @@ fn text(text: impl Into<String>) -> Piece {
 }
 
 async fn select(client: &mut Client) -> Result<(), Gone> {
-    let mailbox = mailboxes(client)[usize::try_from(dice::below(2)).expect("small")].clone();
+    let mailbox = a_mailbox(client);
     let read_only = dice::percent(15);
     let verb = if read_only { "EXAMINE" } else { "SELECT" };
     let shared = Rc::clone(&client.shared);
@@ -92,7 +93,7 @@ async fn select(client: &mut Client) -> Result<(), Gone> {
     client.keep(None);
     client.view = Some(View::new(&mailbox, read_only, number));
     let from_before = resync::from_before(client, &mailbox);
-    let name = external(&mailbox);
+    let name = shared.name_of(&mailbox);
     let command = text(format!("{verb} {name}{from_before}"));
     let reply = match client.command(&[command], true).await {
         Ok(reply) => reply,
@@ -103,9 +104,18 @@ async fn select(client: &mut Client) -> Result<(), Gone> {
         }
     };
     if !reply.is_ok() {
-        refused(client, "SELECT", &reply);
+        refused_at(client, &mailbox, "SELECT", &reply);
         client.view = None;
         return Ok(());
+    }
+    if mailbox == ROAMS {
+        // Whatever has the name has a UIDVALIDITY that no other name has ever had.
+        let uidvalidity = resync::told(&reply, "[UIDVALIDITY ").unwrap_or(0);
+        let mut told = shared.uidvalidities.borrow_mut();
+        let first = told.entry(uidvalidity).or_insert_with(|| name.clone());
+        if *first != name {
+            shared.fail(format!("UIDVALIDITY {uidvalidity} of {first} and {name}"));
+        }
     }
     if client.resyncs {
         resync::remember(client, &mailbox, &reply);
@@ -113,9 +123,13 @@ async fn select(client: &mut Client) -> Result<(), Gone> {
     learn(client).await
 }
 
-/// The internal names of what the client uses.
-fn mailboxes(client: &Client) -> [String; 2] {
-    [format!("user.u{}", client.number % 2), "shared".to_owned()]
+/// One of those that the client uses.
+fn a_mailbox(client: &Client) -> String {
+    match dice::below(5) {
+        0 | 1 => format!("user.u{}", client.number % 2),
+        2 | 3 => "shared".to_owned(),
+        _ => ROAMS.to_owned(),
+    }
 }
 
 /// Asks for what it doesn't know of its messages yet.
@@ -157,7 +171,7 @@ fn note_recent(client: &mut Client) {
 }
 
 /// A refusal where nothing is wrong.
-fn refused(client: &Client, what: &str, reply: &Reply) {
+pub(crate) fn refused(client: &Client, what: &str, reply: &Reply) {
     let expected = ["READ-ONLY", "UNAVAILABLE"];
     let text = &reply.text;
     if !expected.iter().any(|code| text.contains(code))
@@ -170,6 +184,14 @@ fn refused(client: &Client, what: &str, reply: &Reply) {
     }
 }
 
+/// A refusal by a mailbox that may have another name by now.
+fn refused_at(client: &Client, mailbox: &str, what: &str, reply: &Reply) {
+    let codes = ["NONEXISTENT", "TRYCREATE", "ALREADYEXISTS"];
+    if mailbox != ROAMS || !codes.contains(&reply.code()[0]) {
+        refused(client, what, reply);
+    }
+}
+
 async fn step(client: &mut Client) -> Result<(), Gone> {
     client.shared.world.add("done: commands", 1);
     if client.view.is_none() {
@@ -177,7 +199,7 @@ async fn step(client: &mut Client) -> Result<(), Gone> {
     }
     match dice::below(100) {
         0..20 => append(client).await?,
-        20..40 => store(client).await?,
+        20..40 => store::store(client).await?,
         40..48 => delete(client).await?,
         48..56 => expunge(client).await?,
         56..66 => copy(client).await?,
@@ -185,8 +207,9 @@ async fn step(client: &mut Client) -> Result<(), Gone> {
         74..80 => search(client).await?,
         80..86 => drop(client.idle(dice::time(Duration::from_secs(30))).await?),
         86..90 => resync::noop(client).await?,
-        90..93 => drop(client.command(&[text("CHECK")], true).await?),
-        93..97 => select(client).await?,
+        90..92 => drop(client.command(&[text("CHECK")], true).await?),
+        92..94 => rename(client).await?,
+        94..97 => select(client).await?,
         _ => leave(client).await?,
     }
     learn(client).await
@@ -206,11 +229,29 @@ async fn leave(client: &mut Client) -> Result<(), Gone> {
     Ok(())
 }
 
+/// Gives the mailbox that has several names another one, under whatever sessions have it open.
+async fn rename(client: &mut Client) -> Result<(), Gone> {
+    let shared = Rc::clone(&client.shared);
+    let (from, to) = (shared.name_of(ROAMS), dice::one_of(&NAMES));
+    if from == to {
+        return Ok(());
+    }
+    let command = text(format!("RENAME {from} {to}"));
+    let reply = client.command(&[command], true).await?;
+    if reply.is_ok() {
+        shared.name.set(to);
+        shared.world.add("done: mailboxes renamed", 1);
+    } else {
+        refused_at(client, ROAMS, "RENAME", &reply);
+    }
+    Ok(())
+}
+
 async fn append(client: &mut Client) -> Result<(), Gone> {
     let shared = Rc::clone(&client.shared);
-    let to = mailboxes(client)[usize::try_from(dice::below(2)).expect("small")].clone();
+    let to = a_mailbox(client);
     let keys: Vec<u64> = (0..1 + dice::below(3)).map(|_| shared.key()).collect();
-    let mut pieces = vec![text(format!("APPEND {}", external(&to)))];
+    let mut pieces = vec![text(format!("APPEND {}", shared.name_of(&to)))];
     let half = !shared.peace && dice::percent(8);
     for (at, key) in keys.iter().enumerate() {
         pieces.push(text(if dice::percent(30) {
@@ -247,7 +288,7 @@ async fn append(client: &mut Client) -> Result<(), Gone> {
         }
         Ok(reply) => {
             drop(model);
-            refused(client, "APPEND", &reply);
+            refused_at(client, &to, "APPEND", &reply);
             Ok(())
         }
         Err(gone) => {
@@ -262,7 +303,7 @@ async fn append(client: &mut Client) -> Result<(), Gone> {
 }
 
 /// Some messages of the view, and how a command names them.
-fn some(client: &Client) -> Option<(Vec<u32>, bool, String)> {
+pub(crate) fn some(client: &Client) -> Option<(Vec<u32>, bool, String)> {
     let view = client.view.as_ref()?;
     let by_uid = dice::percent(50);
     let mut chosen = Vec::new();
@@ -284,58 +325,8 @@ fn some(client: &Client) -> Option<(Vec<u32>, bool, String)> {
     Some((uids, by_uid, set.to_string()))
 }
 
-fn named(by_uid: bool, rest: String) -> Piece {
+pub(crate) fn named(by_uid: bool, rest: String) -> Piece {
     text(if by_uid { format!("UID {rest}") } else { rest })
-}
-
-/// The client's own keyword, which nobody else touches.
-async fn store(client: &mut Client) -> Result<(), Gone> {
-    let Some((uids, by_uid, set)) = some(client) else {
-        return Ok(());
-    };
-    let (number, shared) = (client.number, Rc::clone(&client.shared));
-    let mailbox = client
-        .view
-        .as_ref()
-        .map(|view| view.mailbox.clone())
-        .unwrap_or_default();
-    let add = dice::percent(60);
-    let sign = if add { '+' } else { '-' };
-    let silent = if dice::percent(40) { ".SILENT" } else { "" };
-    shared
-        .model
-        .borrow_mut()
-        .keyword(&mailbox, &uids, number, None);
-    let command = named(
-        by_uid,
-        format!("STORE {set} {sign}FLAGS{silent} ($c{number})"),
-    );
-    let reply = client.command(&[command], by_uid).await?;
-    if !reply.is_ok() {
-        refused(client, "STORE", &reply);
-        // Whatever it was before it is still; that isn't known here any more.
-        return Ok(());
-    }
-    shared
-        .model
-        .borrow_mut()
-        .keyword(&mailbox, &uids, number, Some(add));
-    if !silent.is_empty() {
-        // It isn't told what it did itself.
-        let view = client.view.as_mut().expect("selected");
-        for seen in &mut view.messages {
-            if let (Some(uid), Some(flags)) = (seen.uid, &mut seen.flags)
-                && uids.contains(&uid)
-            {
-                flags.retain(|flag| *flag != format!("$c{number}"));
-                if add {
-                    flags.push(format!("$c{number}"));
-                    flags.sort_unstable();
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 async fn delete(client: &mut Client) -> Result<(), Gone> {
@@ -390,13 +381,13 @@ async fn copy(client: &mut Client) -> Result<(), Gone> {
         .as_ref()
         .map(|view| view.mailbox.clone())
         .unwrap_or_default();
-    let to = mailboxes(client)[usize::try_from(dice::below(2)).expect("small")].clone();
+    let to = a_mailbox(client);
     let moves = dice::percent(40);
     let verb = if moves { "MOVE" } else { "COPY" };
     if moves {
         shared.model.borrow_mut().may_vanish(&from, &uids);
     }
-    let command = named(by_uid, format!("{verb} {set} {}", external(&to)));
+    let command = named(by_uid, format!("{verb} {set} {}", shared.name_of(&to)));
     let reply = client.command(&[command], true).await;
     let key_at = |uid: &u32| {
         let model = shared.model.borrow();
@@ -414,7 +405,7 @@ async fn copy(client: &mut Client) -> Result<(), Gone> {
         }
     };
     if !reply.is_ok() {
-        refused(client, verb, &reply);
+        refused_at(client, &to, verb, &reply);
         return Ok(());
     }
     let Some((old, new)) = copied(&reply) else {

@@ -10,12 +10,14 @@ pub(crate) struct Seen {
     pub(crate) uid: Option<u32>,
     /// Without \Recent, in order.
     pub(crate) flags: Option<Vec<String>>,
+    /// The last modseq that was told of it.
+    pub(crate) modseq: Option<u64>,
 }
 
 /// A selected mailbox.
 #[derive(Debug)]
 pub(crate) struct View {
-    /// Its internal name.
+    /// What it is called here.
     pub(crate) mailbox: String,
     pub(crate) read_only: bool,
     /// Which selection it is, of all in the run.
@@ -145,7 +147,15 @@ impl View {
         }
         seen.uid = uid.or(seen.uid);
         if let Some(modseq) = between(text, "MODSEQ (", [')', ')']) {
-            self.modseq = self.modseq.max(modseq.parse().unwrap_or(0));
+            let modseq = modseq.parse().unwrap_or(0);
+            if seen.modseq.is_some_and(|known| known > modseq) {
+                return Some(format!(
+                    "MODSEQ {modseq} of {number}, after {:?}",
+                    seen.modseq
+                ));
+            }
+            seen.modseq = Some(modseq);
+            self.modseq = self.modseq.max(modseq);
         }
         if let Some(list) = between(text, "FLAGS (", [')', ')']) {
             let mut flags: Vec<String> = list.split_whitespace().map(str::to_owned).collect();
@@ -158,6 +168,15 @@ impl View {
             }
         }
         None
+    }
+
+    /// The UIDs of these numbers.
+    pub(crate) fn uids_of(&self, numbers: &Uids) -> Vec<u32> {
+        let at = |number: u32| usize::try_from(number).ok()?.checked_sub(1);
+        let seen = numbers
+            .iter()
+            .filter_map(|number| self.messages.get(at(number)?));
+        seen.filter_map(|seen| seen.uid).collect()
     }
 
     /// UIDs and flags, as far as they are known to be there.

@@ -85,6 +85,31 @@ def test_backend_condstore_store_unchangedsince(world):
 
 
 @ours
+def test_backend_condstore_store_with_part_of_the_rights(world):
+    """RFC 4314 section 4: FLAGS replaces what the user may change, by one change with one modseq; and none of it where others were quicker."""
+    backend, owner = filled(world, 3)
+    owner.command("SETACL INBOX bob lrw").ok()
+    owner.select("INBOX").ok()
+    owner.command("STORE 1:3 FLAGS (\\Seen \\Deleted \\Flagged old)").ok()
+    other = world.at(backend, "bob")
+    since = highest(other.command("SELECT user.alice (CONDSTORE)").ok())
+    owner.command("STORE 2 +FLAGS (mine)").ok()
+    answer = other.command(f"STORE 1:3 (UNCHANGEDSINCE {since}) FLAGS (\\Answered new)").ok()
+    assert answer.code == "MODIFIED 2", answer.text
+    told = {int(r.text.split()[0]): r for r in answer.of("FETCH")}
+    assert modseq(told[1]) == modseq(told[3]) == since + 2, answer.untagged
+    flags = {int(r.text.split()[0]): set(r.tree()[2][1]) - {b"\\Recent"} for r in owner.command("FETCH 1:3 FLAGS").ok().of("FETCH")}
+    assert flags[1] == flags[3] == {b"\\Seen", b"\\Deleted", b"\\Answered", b"new"}, flags
+    assert flags[2] == {b"\\Seen", b"\\Deleted", b"\\Flagged", b"old", b"mine"}, flags
+    other.command("STORE 1 FLAGS (\\Seen)").no("NOPERM")
+    owner.command("SETACL INBOX bob lrst").ok()
+    other.command("SELECT user.alice").ok()
+    other.command("STORE 1 FLAGS ()").ok()
+    (left,) = owner.command("FETCH 1 FLAGS").ok().of("FETCH")
+    assert set(left.tree()[2][1]) - {b"\\Recent"} == {b"\\Answered", b"new"}, left.raw
+
+
+@ours
 def test_backend_condstore_search(world):
     """Sections 3.1.5 and 3.1.10: the highest modseq of what is found; with MIN or MAX alone, theirs."""
     _, session = filled(world)

@@ -1,7 +1,7 @@
 //! The commands of any state: CAPABILITY, NOOP, CHECK, LOGOUT (RFC 3501 section 6.1), ID (RFC 2971), ENABLE (RFC 5161).
 
 use ravenry_core::log::printable;
-use ravenry_core::proto::imap::{Command, Cursor};
+use ravenry_core::proto::imap::{self, Command};
 
 use super::dispatch;
 use super::failure::{End, Failure};
@@ -72,39 +72,11 @@ pub(super) async fn enable(session: &mut Session, command: &Command<'_>) -> Repl
 
 /// ID: who we are. What the client says of itself is of use to whoever looks for a fault.
 pub(super) async fn id(session: &mut Session, command: &Command<'_>) -> Reply {
-    let mut args = command.args;
-    args.sp()?;
-    if args.peek() == Some(b'(') {
-        pairs(Cursor::new(args.paren()?))?;
-    } else {
-        args.nstring()?;
-    }
-    args.end()?;
+    imap::id(command.args)?;
     tracing::debug!(session = %session.id, client = %printable(command.args.rest()), "ID");
     let version = env!("CARGO_PKG_VERSION");
     session.client.push_line(&format!(
         "* ID (\"name\" \"Ravenry\" \"version\" \"{version}\")"
     ));
     COMPLETED
-}
-
-/// The pairs of ID, within their limits (RFC 2971 section 3.3).
-fn pairs(mut list: Cursor<'_>) -> Result<(), Failure> {
-    list.accept(b'(');
-    let mut count = 0;
-    while !list.accept(b')') {
-        if count > 0 {
-            list.sp()?;
-        }
-        let field = list.string()?;
-        list.sp()?;
-        let value = list.nstring()?.unwrap_or_default();
-        count += 1;
-        if count > 30 || field.len() > 30 || value.len() > 1024 {
-            return Err(Failure::bad(
-                "ID takes 30 pairs at most, a field of 30 and a value of 1024 bytes",
-            ));
-        }
-    }
-    Ok(())
 }

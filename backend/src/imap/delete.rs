@@ -37,7 +37,8 @@ pub(super) async fn delete(session: &Session, command: &Command<'_>) -> Reply {
     COMPLETED
 }
 
-/// What goes with a user's inbox: all that is below it, quota roots, subscriptions.
+/// What goes with a user's inbox: all that is below it, quota roots, subscriptions, annotations
+/// that nobody else sees.
 fn of_user(store: &Store, inbox: &Name) -> Result<Vec<Order>, Refused> {
     let mut names = vec![inbox.clone()];
     names.extend(below(store, inbox)?.into_iter().map(|(name, _)| name));
@@ -53,6 +54,7 @@ fn of_user(store: &Store, inbox: &Name) -> Result<Vec<Order>, Refused> {
             let (user, on) = (user.clone(), false);
             orders.push(Order::Subscribe { user, name, on });
         }
+        orders.push(Order::HandOverPrivate { user, to: None });
     }
     let below = names.into_iter().skip(1);
     orders.extend(below.map(|name| Order::Delete { name }));

@@ -9,7 +9,8 @@ use super::failure::Failure;
 use super::session::{Done, Reply, Session};
 use super::{
     acl, append, basic, compress, copy, create, delete, expunge, fetch, idle, list, login,
-    namespace, quota, rename, search, select, starttls, status, store, subscribe, unauthenticate,
+    metadata, namespace, quota, rename, search, select, starttls, status, store, subscribe,
+    unauthenticate,
 };
 
 /// The states of RFC 3501 section 3 that a command needs.
@@ -91,6 +92,8 @@ commands! {
     GetQuota Authenticated true ["QUOTA" "QUOTA=RES-STORAGE" "QUOTA=RES-MESSAGE" "QUOTA=RES-MAILBOX"] quota::get;
     GetQuotaRoot Authenticated true [] quota::get_root;
     SetQuota Authenticated true ["QUOTASET"] quota::set;
+    GetMetadata Authenticated true ["METADATA"] metadata::get;
+    SetMetadata Authenticated true [] metadata::set;
     Idle Authenticated true ["IDLE"] idle::idle;
     Close Authenticated false [] select::close;
     Unselect Authenticated false ["UNSELECT"] select::unselect;

@@ -208,6 +208,10 @@ impl From<Refused> for Failure {
             Refused::SubscriptionsFull => {
                 Self::coded("LIMIT", "You are subscribed to as many names as one may be")
             }
+            Refused::AnnotationsFull => Self::coded(
+                "METADATA TOOMANY",
+                "There are as many entries as there may be",
+            ),
             Refused::OverQuota => Self::coded("OVERQUOTA", "Over quota"),
             Refused::UidsExhausted => Self::coded("LIMIT", "The mailbox' UIDs are used up"),
             Refused::Full => Self::unavailable(

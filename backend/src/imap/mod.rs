@@ -21,6 +21,7 @@ mod idle;
 mod input;
 mod list;
 mod login;
+mod metadata;
 mod namespace;
 mod naming;
 mod news;

@@ -127,8 +127,8 @@ fn tree(store: &Store, (old, into): (Name, Wanted)) -> Result<Vec<Order>, Refuse
     Ok(orders)
 }
 
-/// Orders that give a user another name, with what else is the user's: the limits of INBOX' quota root, and subscriptions,
-/// those to names below INBOX by their new names.
+/// Orders that give a user another name, with what else is the user's: the limits of INBOX' quota root, annotations that nobody
+/// else sees, and subscriptions, those to names below INBOX by their new names.
 fn with_user_data(
     store: &Store,
     orders: Vec<Order>,
@@ -163,6 +163,10 @@ fn with_user_data(
         all.push(subscribe(before, name, false));
         all.push(subscribe(after, renamed, true));
     }
+    all.push(Order::HandOverPrivate {
+        user: before.clone(),
+        to: Some(after.clone()),
+    });
     Ok(all)
 }
 

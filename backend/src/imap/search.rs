@@ -5,6 +5,8 @@
 //! wait for the disk, a few batches at a time.
 
 mod letter;
+#[cfg(test)]
+mod saved;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

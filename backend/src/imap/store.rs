@@ -2,7 +2,7 @@
 //! and as long as nobody else has changed them (UNCHANGEDSINCE: RFC 7162 section 3.1.3).
 
 use ravenry_core::mailboxes::Rights;
-use ravenry_core::proto::imap::{Command, FlagList, StoreCommand, StoreMode, Uids};
+use ravenry_core::proto::imap::{Command, StoreCommand, StoreMode, Uids};
 
 use super::failure::Failure;
 use super::flags::{self, may_change};
@@ -28,34 +28,28 @@ pub(super) async fn store(
     }
     // What others did until now is told; whether they do more before the change is seen by its modseq.
     session.tell(selected, false, &Silent::default()).await?;
-    let mut expected = selected.modseq;
-    let mut silent = Silent::default();
-    let mut modified = Uids::default();
-    let mut unchanged_since = given.unchanged_since;
-    for change in changes(given.mode, given.flags, selected.rights)? {
-        // Asked once: the first change gives a new modseq.
-        let change = FlagChange {
-            unchanged_since: unchanged_since.take(),
-            ..change
-        };
-        let order = Order::Flags {
-            mailbox: selected.mailbox.id,
-            uids: uids.clone(),
-            change,
-        };
-        let outcome = session.backend.carry_out(order).await?;
-        if let Outcome::Flagged {
-            changed,
-            modified: kept,
-            modseq,
-        } = outcome
-        {
-            uids = uids.without(&kept);
-            modified.append(&kept);
-            expected += u64::from(modseq.is_some());
-            silent.modseq = modseq.unwrap_or(silent.modseq);
-            silent.uids.append(&changed);
-        }
+    let expected = selected.modseq + 1;
+    let change = change(&given, selected.rights)?;
+    #[cfg(bug_17)] // What this session has been told of is taken for what its client has seen.
+    let change = FlagChange {
+        unchanged_since: change.unchanged_since.map(|it| it.max(selected.modseq)),
+        ..change
+    };
+    let order = Order::Flags {
+        mailbox: selected.mailbox.id,
+        uids: uids.clone(),
+        change,
+    };
+    let (mut silent, mut modified) = (Silent::default(), Uids::default());
+    if let Outcome::Flagged {
+        changed,
+        modified: kept,
+        modseq,
+    } = session.backend.carry_out(order).await?
+    {
+        uids = uids.without(&kept);
+        (modified, silent.uids) = (kept, changed);
+        silent.modseq = modseq.unwrap_or_default();
     }
     // With modseqs it is told its own changes' (RFC 7162 section 3.1.3).
     let told = if given.silent { &silent.uids } else { &uids };
@@ -93,32 +87,25 @@ fn done(selected: &Selected, mut modified: Uids, uid: bool) -> Reply {
     }
 }
 
-/// The changes that rights allow; none at all is refused.
-fn changes(mode: StoreMode, given: FlagList, rights: Rights) -> Result<Vec<FlagChange>, Failure> {
-    let wanted = given.system != 0 || !given.keywords.is_empty();
-    let allowed = flags::permitted(given, rights);
+/// The change that rights allow; none at all is refused.
+fn change(given: &StoreCommand, rights: Rights) -> Result<FlagChange, Failure> {
+    let flags = &given.flags;
+    let wanted = flags.system != 0 || !flags.keywords.is_empty();
+    let allowed = flags::permitted(flags.clone(), rights);
     if wanted && allowed.system == 0 && allowed.keywords.is_empty() {
         return Err(Failure::noperm());
     }
-    let change = |mode, system, keywords| FlagChange {
-        mode,
-        system,
-        keywords,
-        unchanged_since: None,
-    };
-    let all = [Rights::SEEN, Rights::WRITE, Rights::DELETE_MESSAGES];
-    let mode = match mode {
-        StoreMode::Add => Mode::Add,
-        StoreMode::Remove => Mode::Remove,
-        StoreMode::Replace if all.iter().all(|right| rights.contains(*right)) => Mode::Replace,
-        StoreMode::Replace => {
-            // Only what may be changed is replaced.
-            let others = may_change(rights) & !allowed.system;
-            return Ok(vec![
-                change(Mode::Remove, others, Vec::new()),
-                change(Mode::Add, allowed.system, allowed.keywords),
-            ]);
-        }
-    };
-    Ok(vec![change(mode, allowed.system, allowed.keywords)])
+    Ok(FlagChange {
+        mode: match given.mode {
+            StoreMode::Add => Mode::Add,
+            StoreMode::Remove => Mode::Remove,
+            StoreMode::Replace => Mode::Replace {
+                system: may_change(rights),
+                keywords: rights.contains(Rights::WRITE),
+            },
+        },
+        system: allowed.system,
+        keywords: allowed.keywords,
+        unchanged_since: given.unchanged_since,
+    })
 }

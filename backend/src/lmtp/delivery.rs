@@ -241,6 +241,7 @@ fn why_refused(refused: &Refused) -> Reply {
         | Refused::NoPartition
         | Refused::KeywordsFull
         | Refused::SubscriptionsFull
+        | Refused::AnnotationsFull
         | Refused::UidsExhausted
         | Refused::Failed(_) => NOT_NOW,
     }

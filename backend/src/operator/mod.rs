@@ -216,6 +216,7 @@ pub(crate) fn refused(name: &Name, refused: Refused) -> String {
             format!("{what}: over its quota: `ravenry ctl backend quota list` has the limits")
         }
         Refused::SubscriptionsFull => "there are as many subscriptions as there may be".to_owned(),
+        Refused::AnnotationsFull => format!("{what} has as many annotations as it may"),
         Refused::Failed(why) => format!("{what}: {why}"),
     }
 }

@@ -17,7 +17,8 @@ pub use self::report::{Finding, Report, Wrong};
 use super::quota::upwards;
 use super::tables::{Table, Tables, decode_time, message_key, message_range};
 use super::{
-    Expunged, Mailbox, MailboxId, Message, Progress, Quota, Rests, Store, StoreError, Usage, mail,
+    Expunged, Mailbox, MailboxId, Message, Progress, Quota, Rests, Store, StoreError, Usage,
+    annotations, mail,
 };
 
 mod report;
@@ -51,6 +52,7 @@ impl Store {
         check.directories()?;
         check.names()?;
         check.quotas()?;
+        check.annotations()?;
         (check.progress)(check.seen);
         Ok(check.report)
     }
@@ -306,6 +308,21 @@ impl<P: FnMut(Progress)> Check<'_, P> {
         for (root, (quota, usage)) in roots {
             if quota.usage != usage {
                 self.report.add_quota(root, quota.usage, usage);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<P> Check<'_, P> {
+    /// Annotations are of mailboxes that there are, and what is a user's own is found by the user.
+    fn annotations(&mut self) -> Result<(), StoreError> {
+        let (reading, tables) = (self.store.read()?, &self.store.shared.tables);
+        for entry in tables.annotations.iter(&reading)? {
+            let (key, record) = entry?;
+            let entry = annotations::decode(record)?.0;
+            if !annotations::belongs(tables, &reading, key)? {
+                self.report.add_annotation(&entry);
             }
         }
         Ok(())

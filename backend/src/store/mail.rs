@@ -204,6 +204,7 @@ impl Transaction<'_> {
         let (from, to) = (or_refuse!(self.named(from)?), or_refuse!(self.named(to)?));
         let mut all = Uids::default();
         all.push_range(1, u32::MAX);
+        self.copy_annotations(from.id, to.id)?;
         self.copy(from.id, &all, to.id, true)
     }
 
@@ -283,7 +284,10 @@ pub(super) fn count(mailbox: &mut Mailbox, message: &Message, there: bool) {
 
 fn flags_after(old: Flags, given: Flags, mode: Mode) -> Flags {
     match mode {
-        Mode::Replace => given,
+        Mode::Replace { system, keywords } => Flags {
+            system: old.system & !system | given.system,
+            keywords: given.keywords | if keywords { 0 } else { old.keywords },
+        },
         Mode::Add => Flags {
             system: old.system | given.system,
             keywords: old.keywords | given.keywords,

@@ -7,6 +7,7 @@
 //! file that isn't there; a file that the index doesn't know is a change nobody was told of, and
 //! [`Store::open`] moves it to `lost+found` after a crash.
 
+mod annotations;
 mod backup;
 mod check;
 mod error;
@@ -47,7 +48,9 @@ pub use self::expunged::{Expunged, Removed, Rests};
 use self::groups::Groups;
 pub use self::list::Visible;
 pub use self::open::{Found, Settings};
-pub use self::order::{Appended, Change, FlagChange, Incoming, Mode, Order, Outcome, Refused};
+pub use self::order::{
+    Annotated, Appended, Change, FlagChange, Incoming, Mode, Order, Outcome, Refused,
+};
 pub use self::quota::{Limits, Quota, Usage};
 pub use self::reconstruct::Reconstructed;
 pub use self::record::{Flags, Mailbox, MailboxId, Message, SYSTEM_FLAGS};

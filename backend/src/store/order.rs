@@ -1,7 +1,7 @@
 //! What can be asked of the writer, and what comes of it.
 
 use ravenry_core::mailboxes::{Acl, Name, UserId};
-use ravenry_core::proto::imap::{DateTime, Uids};
+use ravenry_core::proto::imap::{DateTime, MetadataEntry, Uids};
 
 use super::spool::Ready;
 use super::{Limits, MailboxId, Reconstructed, SpecialUse};
@@ -52,6 +52,22 @@ pub enum Order {
         name: Name,
         /// From now on.
         special_use: SpecialUse,
+    },
+    /// Annotates a mailbox (RFC 5464).
+    Annotate {
+        /// Which one; `None`: the server.
+        of: Option<MailboxId>,
+        /// Whose entries those are that aren't shared.
+        user: UserId,
+        /// What is to be there from now on.
+        values: Vec<Annotated>,
+    },
+    /// Gives what a user has annotated for nobody else to another user.
+    HandOverPrivate {
+        /// Who has annotated.
+        user: UserId,
+        /// Who has it from now on; `None`: nobody, but for what is in the user's own mailboxes.
+        to: Option<UserId>,
     },
     /// Subscribes a user to a name, whether a mailbox has it or not, or ends that.
     Subscribe {
@@ -173,8 +189,13 @@ pub struct FlagChange {
 /// What STORE does with the flags that are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// `FLAGS`
-    Replace,
+    /// `FLAGS`, as far as whoever asks may change them (RFC 4314 section 4).
+    Replace {
+        /// These system flags.
+        system: u8,
+        /// Keywords as well.
+        keywords: bool,
+    },
     /// `+FLAGS`
     Add,
     /// `-FLAGS`
@@ -243,6 +264,9 @@ pub struct Appended {
     pub uids: Uids,
 }
 
+/// An entry and its value; `None`: there is to be none.
+pub type Annotated = (MetadataEntry, Option<Vec<u8>>);
+
 /// Why an order was not carried out: nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -258,6 +282,8 @@ pub enum Refused {
     KeywordsFull,
     /// The user is subscribed to as many names as one may.
     SubscriptionsFull,
+    /// There are as many annotations as there may be.
+    AnnotationsFull,
     /// Its UIDs are used up.
     UidsExhausted,
     /// It would be more than a quota allows.

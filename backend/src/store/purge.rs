@@ -132,6 +132,7 @@ impl Transaction<'_> {
                 .extend(self.shared.spool.all_structures(&mailbox));
             self.emptied.push(directory);
         }
+        self.forget_annotations(id)?;
         self.mailboxes.insert(id, None);
         Ok(())
     }

@@ -265,7 +265,8 @@ impl Message {
 const FLAGS_AT: usize = 8 + 8 + 2 + 8 + 8 + 4;
 const MESSAGE_BYTES: usize = FLAGS_AT + 1 + 16 + 32 + 8 + 4;
 
-fn text(bytes: &mut Vec<u8>, text: &[u8]) {
+/// Appends a text with its length before it.
+pub(super) fn text(bytes: &mut Vec<u8>, text: &[u8]) {
     let len = u32::try_from(text.len()).expect("invariant: names and ACLs are short");
     bytes.extend_from_slice(&len.to_le_bytes());
     bytes.extend_from_slice(text);
@@ -281,7 +282,7 @@ impl<'a> Rest<'a> {
         Some(taken)
     }
 
-    fn text(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn text(&mut self) -> Option<&'a [u8]> {
         let len = usize::try_from(u32::from_le_bytes(*self.take()?)).ok()?;
         let (text, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;

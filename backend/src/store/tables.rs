@@ -5,6 +5,8 @@
 //! * `messages`: id and UID to [`Message`]: a mailbox' messages stand together, in order.
 //! * `expunged`: id and UID to [`Expunged`], until it is purged.
 //! * `removed`: ids of mailboxes that were deleted, until they are purged, to the time.
+//! * `annotations`: an id, a user (none: it is shared) and an entry's digest to the entry and its value ([`super::annotations`]).
+//! * `annotators`: a user and an id, of a mailbox where the user has annotations of their own.
 //! * `subscriptions`: a user and a name's digest to the name.
 //! * `quotas`: names of quota roots to [`super::Quota`].
 //! * `meta`: one record, [`Meta`].
@@ -16,7 +18,7 @@ use heed::{CommitOrAbort, Database, Env, RoTxn, RwTxn, WithoutTls};
 use ravenry_core::mailboxes::Name;
 
 use super::record::Rest;
-use super::{Expunged, Mailbox, MailboxId, Message, Quota, StoreError, subscriptions};
+use super::{Expunged, Mailbox, MailboxId, Message, Quota, StoreError, annotations, subscriptions};
 
 /// The layout's number.
 const SCHEMA: u32 = 1;
@@ -33,6 +35,8 @@ pub(super) struct Tables {
     pub(super) messages: Table,
     pub(super) expunged: Table,
     pub(super) removed: Table,
+    pub(super) annotations: Table,
+    pub(super) annotators: Table,
     pub(super) subscriptions: Table,
     pub(super) quotas: Table,
     meta: Table,
@@ -42,8 +46,8 @@ impl Tables {
     /// Opens the tables, or makes them.
     pub(super) fn open(env: &Env<WithoutTls>) -> Result<Self, StoreError> {
         let transaction = env.write_txn()?;
-        let (names, mailboxes, messages, expunged, removed, subscriptions, quotas, meta) = env
-            .create_databases_and_commit(transaction, |opener, transaction| {
+        let (names, mailboxes, messages, expunged, removed, annotated, subscriptions, quotas, meta) =
+            env.create_databases_and_commit(transaction, |opener, transaction| {
                 let mut table =
                     |name| opener.create_database::<Bytes, Bytes>(transaction, Some(name));
                 let tables = (
@@ -52,6 +56,7 @@ impl Tables {
                     table("messages")?,
                     table("expunged")?,
                     table("removed")?,
+                    (table("annotations")?, table("annotators")?),
                     table("subscriptions")?,
                     table("quotas")?,
                     table("meta")?,
@@ -65,6 +70,8 @@ impl Tables {
             messages,
             expunged,
             removed,
+            annotations: annotated.0,
+            annotators: annotated.1,
             subscriptions,
             quotas,
             meta,
@@ -79,6 +86,8 @@ impl Tables {
             self.messages,
             self.expunged,
             self.removed,
+            self.annotations,
+            self.annotators,
             self.subscriptions,
             self.quotas,
         ];
@@ -133,6 +142,8 @@ pub(super) fn makes_sense(table: &[u8], key: &[u8], record: &[u8]) -> Option<()>
         b"messages" => Message::decode(key, record).ok().map(drop),
         b"expunged" => Expunged::decode(key, record).ok().map(drop),
         b"removed" => decode_time(record).ok().map(drop),
+        b"annotations" => annotations::decode(record).ok().map(drop),
+        b"annotators" => record.is_empty().then_some(()),
         b"subscriptions" => subscriptions::decode(record).ok().map(drop),
         b"quotas" => Quota::decode(record).ok().map(drop),
         b"meta" => Meta::read(record).map(drop),

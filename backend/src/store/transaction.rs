@@ -91,18 +91,20 @@ impl<'s> Transaction<'s> {
 
     /// Carries out an order; an error undoes all that came before it, too.
     pub(super) fn carry_out(&mut self, order: &Order) -> Answer {
-        let grows = !matches!(
-            order,
+        let grows = match order {
             // Records as long as before; an ACL is looked at beside the one that it replaces.
             Order::Flags { .. }
-                | Order::Recent { .. }
-                | Order::SetAcl { .. }
-                | Order::Delete { .. }
-                | Order::Expunge { .. }
-                | Order::Purge { .. }
-                | Order::Subscribe { on: false, .. }
-                | Order::SetQuota { limits: None, .. }
-        );
+            | Order::Recent { .. }
+            | Order::SetAcl { .. }
+            | Order::Delete { .. }
+            | Order::Expunge { .. }
+            | Order::Purge { .. }
+            | Order::HandOverPrivate { to: None, .. }
+            | Order::Subscribe { on: false, .. }
+            | Order::SetQuota { limits: None, .. } => false,
+            Order::Annotate { values, .. } => values.iter().any(|(_, value)| value.is_some()),
+            _ => true,
+        };
         if self.full && grows {
             return Ok(Err(Refused::Full));
         }
@@ -118,6 +120,8 @@ impl<'s> Transaction<'s> {
             Order::Undelete { mailbox, name } => self.undelete(*mailbox, name),
             Order::SetAcl { name, acl } => self.set_acl(name, acl),
             Order::SetSpecialUse { name, special_use } => self.set_special_use(name, *special_use),
+            Order::Annotate { of, user, values } => self.annotate(*of, user, values),
+            Order::HandOverPrivate { user, to } => self.hand_over_private(user, to.as_ref()),
             Order::Subscribe { user, name, on } => self.subscribe(user, name, *on),
             Order::SetQuota { root, limits } => self.set_quota(root, *limits),
             Order::Append { mailbox, messages } => self.append(*mailbox, messages),

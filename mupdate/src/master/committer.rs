@@ -4,32 +4,18 @@
 //! One task on the mupdate core. The commit waits for the disk, so it is done on a thread of its
 //! own. What it changed is published before anybody is answered, so that whoever has had an `OK`
 //! finds the change in every stream's past. A commit that has begun ends, whatever happens here.
-//!
-//! Who was answered by a commit mostly has the next command ready: the commit behind it waits for
-//! them, for a part of the time that a commit takes. Otherwise those who were answered and those who
-//! waited meanwhile would take turns, two halves that each pay for a sync.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
+use ravenry_core::group::{self, GROUP_ORDERS_MAX, Waiting};
 use ravenry_core::rt::channel::{self, OneSender};
-use ravenry_core::rt::{self, Either, Instant, Pool};
+use ravenry_core::rt::{self, Either, Pool};
 
 use super::rules::{Account, Answer, Ask};
 use super::store::{Committed, Order, Store};
 use crate::server::counters::Counters;
 use crate::server::journal::Journal;
-
-/// Commands that may wait for the next commit; past it they are refused.
-const ORDERS_MAX: usize = 16_384;
-/// Commands in one commit: some milliseconds of a thread, a few MiB of pages.
-const BATCH_ORDERS_MAX: usize = 1024;
-/// What part of a commit's time the next one waits for those who were answered.
-const PATIENCE: u32 = 2;
-/// It waits no longer, however slow the disk is.
-const PATIENCE_MAX: Duration = Duration::from_millis(1);
 
 /// What is to be done with the store.
 enum Work {
@@ -84,14 +70,11 @@ pub(crate) fn master(
     journal: Rc<Journal>,
     counters: Arc<Counters>,
 ) -> (Master, Committer) {
-    let (work, incoming) = channel::channel(ORDERS_MAX);
+    let (work, waiting) = group::waiting();
     let committer = Committer {
         store: Some(store),
         disk,
-        incoming,
-        waiting: VecDeque::new(),
-        answered: 0,
-        patient_until: rt::now(),
+        waiting,
         journal,
         counters,
     };
@@ -103,11 +86,7 @@ pub(crate) struct Committer {
     /// Away while a commit is under way.
     store: Option<Store>,
     disk: Pool,
-    incoming: channel::Receiver<Work>,
-    waiting: VecDeque<Work>,
-    /// How many the last commit answered.
-    answered: usize,
-    patient_until: Instant,
+    waiting: Waiting<Work>,
     journal: Rc<Journal>,
     counters: Arc<Counters>,
 }
@@ -117,14 +96,14 @@ impl Committer {
     pub(crate) async fn run(mut self) {
         loop {
             if self.waiting.is_empty() {
-                match rt::select(rt::draining(), self.incoming.recv()).await {
-                    Either::Left(()) | Either::Right(None) => return,
-                    Either::Right(Some(work)) => self.waiting.push_back(work),
+                match rt::select(rt::draining(), self.waiting.more()).await {
+                    Either::Left(()) | Either::Right(false) => return,
+                    Either::Right(true) => {}
                 }
                 // Those whose bytes are here already come along.
                 rt::yield_now().await;
             }
-            self.gather().await;
+            self.waiting.gather().await;
             if self.turn().await.is_none() {
                 tracing::error!("the MUPDATE store is lost: nothing more can be changed");
                 return;
@@ -132,26 +111,11 @@ impl Committer {
         }
     }
 
-    /// Takes what has come, and what those who were answered just now send at once.
-    async fn gather(&mut self) {
-        while let Some(work) = self.incoming.try_recv() {
-            self.waiting.push_back(work);
-        }
-        let expected = BATCH_ORDERS_MAX.min(self.waiting.len() + self.answered);
-        self.answered = 0;
-        while self.waiting.len() < expected {
-            match rt::timeout_at(self.patient_until, self.incoming.recv()).await {
-                Ok(Some(work)) => self.waiting.push_back(work),
-                Ok(None) | Err(_) => return,
-            }
-        }
-    }
-
     /// One commit, or one task. `None`: the store is lost.
     async fn turn(&mut self) -> Option<()> {
         let (mut orders, mut replies) = (Vec::new(), Vec::new());
-        while orders.len() < BATCH_ORDERS_MAX {
-            match self.waiting.pop_front() {
+        while orders.len() < GROUP_ORDERS_MAX {
+            match self.waiting.pop() {
                 Some(Work::Order(order, reply)) => {
                     orders.push(order);
                     replies.push(reply);
@@ -167,7 +131,7 @@ impl Committer {
                     return Some(());
                 }
                 Some(task) => {
-                    self.waiting.push_front(task);
+                    self.waiting.put_back(task);
                     break;
                 }
                 None => break,
@@ -178,8 +142,7 @@ impl Committer {
         let begun = rt::now();
         let committed = self.on_disk(move |store| store.carry_out(&shared)).await?;
         let took = rt::now() - begun;
-        self.patient_until = rt::now() + PATIENCE_MAX.min(took / PATIENCE);
-        self.answered = replies.len();
+        self.waiting.committed(took, replies.len());
         self.tell(&orders, &committed);
         self.journal.publish(committed.made);
         for (reply, answer) in replies.into_iter().zip(committed.answers) {

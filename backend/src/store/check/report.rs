@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use ravenry_core::mailboxes::Name;
+use ravenry_core::proto::imap::MetadataEntry;
 
 use crate::store::{Mailbox, Usage};
 
@@ -64,6 +65,8 @@ pub enum Wrong {
     Name,
     /// A name leads to no mailbox, or to one of another name.
     StrayName,
+    /// An annotation, by its entry, is of no mailbox, or isn't found by its user.
+    Annotation(String),
     /// A quota root's usage isn't what its mailboxes use.
     Quota {
         /// In its record.
@@ -98,6 +101,10 @@ impl Report {
 
     pub(super) fn add_quota(&mut self, root: Name, index: Usage, counted: Usage) {
         self.push(Some(root), None, Wrong::Quota { index, counted });
+    }
+
+    pub(super) fn add_annotation(&mut self, entry: &MetadataEntry) {
+        self.push(None, None, Wrong::Annotation(entry.to_string()));
     }
 
     fn push(&mut self, name: Option<Name>, path: Option<PathBuf>, wrong: Wrong) {
@@ -139,6 +146,7 @@ impl fmt::Display for Wrong {
             Self::Keywords(uid) => write!(f, "message {uid} has unknown keywords"),
             Self::Name => f.write_str("the mailbox and its name don't lead to each other"),
             Self::StrayName => f.write_str("the name leads to no mailbox of this name"),
+            Self::Annotation(entry) => write!(f, "{entry} annotates nothing, or nobody finds it"),
             Self::Quota { index, counted } => write!(
                 f,
                 "the quota root's usage is {index}, its mailboxes use {counted}"

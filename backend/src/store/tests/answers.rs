@@ -177,7 +177,11 @@ fn flags_change_where_nobody_was_quicker() {
         flag("1:3", Mode::Add, Flags::DELETED, &[], Some(2)),
         said("3", "1:2")
     );
-    assert_eq!(flag("2", Mode::Replace, 0, &["B"], None), said("2", ""));
+    let all = Mode::Replace {
+        system: u8::MAX,
+        keywords: true,
+    };
+    assert_eq!(flag("2", all, 0, &["B"], None), said("2", ""));
     assert_eq!(
         flag("1:3", Mode::Remove, 0, &["b", "unknown"], None),
         said("1:2", "")

@@ -1,5 +1,6 @@
 //! The store's tests: what it answers, against a model, and after a crash.
 
+mod annotations;
 mod answers;
 mod backups;
 mod checks;

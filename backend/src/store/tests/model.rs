@@ -1,15 +1,23 @@
 //! Random orders in random groups against a plain model; after each the store is what the model is, also when it
 //! is opened anew.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 use proptest::test_runner::Config;
-use ravenry_core::proto::imap::Uids;
+use ravenry_core::proto::imap::{MetadataEntry, Uids};
 
 use super::plain::{
-    self, Box, Model, NAMES, ROOTS, Step, alice, bytes, in_model, keyword_of, structure_of, use_of,
+    self, Box, Model, NAMES, ROOTS, Step, alice, bytes, entry_of, in_model, keyword_of,
+    structure_of, use_of,
 };
 use super::{Order, Outcome, Refused, body, create, incoming, messages, name, open};
 use crate::store::{FlagChange, Flags, Limits, Mailbox, MailboxId, Message, Mode, Rests, Store};
+
+const REPLACE: Mode = Mode::Replace {
+    system: u8::MAX,
+    keywords: true,
+};
 
 /// Some that are met, some that aren't.
 fn limits() -> impl Strategy<Value = Limits> {
@@ -37,6 +45,7 @@ fn a_step() -> impl Strategy<Value = Step> {
         3 => (at(), set(), at(), any::<bool>()).prop_map(|(from, set, to, moves)| Step::Copy(from, set, to, moves)),
         1 => (at(), 0_u8..3).prop_map(|(at, number)| Step::SpecialUse(at, number)),
         1 => (at(), any::<bool>()).prop_map(|(at, on)| Step::Subscribe(at, on)),
+        3 => (at(), any::<bool>(), prop::option::of(any::<u8>())).prop_map(|(at, private, value)| Step::Annotate(at, private, value)),
         2 => (at(), set()).prop_map(|(at, set)| Step::Unexpunge(at, set)),
         1 => Just(Step::Purge),
         2 => (0..ROOTS.len(), prop::option::of(limits())).prop_map(|(at, limits)| Step::Quota(at, limits)),
@@ -46,12 +55,6 @@ fn a_step() -> impl Strategy<Value = Step> {
 /// The order that a step is, of mailboxes as they are before its group. `None`: they aren't there.
 fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
     let id = |at: usize| Some(store.mailbox(&name(NAMES[at])).unwrap()?.id);
-    let set = |set: &[u32]| {
-        let mut sorted = set.to_vec();
-        sorted.sort_unstable();
-        sorted.dedup();
-        sorted.into_iter().collect::<Uids>()
-    };
     Some(match step {
         Step::Create(at) => create(NAMES[*at]),
         Step::Delete(at) => Order::Delete {
@@ -80,7 +83,7 @@ fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
             mailbox: id(*at)?,
             uids: set(which),
             change: FlagChange {
-                mode: [Mode::Replace, Mode::Add, Mode::Remove][usize::from(*mode)],
+                mode: [REPLACE, Mode::Add, Mode::Remove][usize::from(*mode)],
                 system: *flags,
                 keywords: keyword_of(*keyword),
                 unchanged_since: *since,
@@ -100,6 +103,7 @@ fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
             name: name(NAMES[*at]),
             special_use: use_of(*number),
         },
+        Step::Annotate(at, private, value) => annotate(id(*at)?, *private, *value),
         Step::Subscribe(at, on) => Order::Subscribe {
             user: alice(),
             name: name(NAMES[*at]),
@@ -117,6 +121,22 @@ fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
     })
 }
 
+fn set(uids: &[u32]) -> Uids {
+    let mut sorted = uids.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted.into_iter().collect()
+}
+
+fn annotate(mailbox: MailboxId, private: bool, value: Option<u8>) -> Order {
+    let entry = MetadataEntry::parse(entry_of(private).as_bytes());
+    Order::Annotate {
+        of: Some(mailbox),
+        user: alice(),
+        values: vec![(entry.unwrap(), value.map(|value| vec![value]))],
+    }
+}
+
 fn as_in_model(store: &Store, mailbox: &Mailbox, message: &Message) -> (u32, plain::Message) {
     let keywords = mailbox
         .keywords
@@ -131,6 +151,15 @@ fn as_in_model(store: &Store, mailbox: &Mailbox, message: &Message) -> (u32, pla
     assert_eq!(structure, structure_of(&bytes));
     let message_in_model = (message.modseq, message.flags.system, keywords, bytes);
     (message.uid, message_in_model)
+}
+
+fn annotations(store: &Store, mailbox: &Mailbox) -> BTreeMap<&'static str, Vec<u8>> {
+    let all = store.annotations(Some(mailbox.id), &alice()).unwrap();
+    let all = all.into_iter().map(|(entry, _)| {
+        let value = store.annotation(Some(mailbox.id), &alice(), &entry);
+        (entry_of(entry.is_private()), value.unwrap().unwrap())
+    });
+    all.collect()
 }
 
 fn compare(model: &Model, store: &Store) {
@@ -159,6 +188,7 @@ fn compare(model: &Model, store: &Store) {
             uidnext: mailbox.uidnext,
             modseq: mailbox.highestmodseq,
             special_use: mailbox.special_use,
+            annotations: annotations(store, &mailbox),
             messages: all
                 .iter()
                 .map(|message| as_in_model(store, &mailbox, message))

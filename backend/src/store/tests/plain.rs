@@ -23,6 +23,8 @@ pub(super) enum Step {
     Copy(usize, Vec<u32>, usize, bool),
     SpecialUse(usize, u8),
     Subscribe(usize, bool),
+    /// Shared or alice's own, with a value or none.
+    Annotate(usize, bool, Option<u8>),
     Quota(usize, Option<Limits>),
     Unexpunge(usize, Vec<u32>),
     Purge,
@@ -36,6 +38,8 @@ pub(super) struct Box {
     pub(super) uidnext: u32,
     pub(super) modseq: u64,
     pub(super) special_use: SpecialUse,
+    /// As alice finds them.
+    pub(super) annotations: BTreeMap<&'static str, Vec<u8>>,
     /// By UID.
     pub(super) messages: BTreeMap<u32, Message>,
     /// What was expunged and can come back, as it was.
@@ -184,6 +188,10 @@ pub(super) fn alice() -> UserId {
     UserId::parse(b"alice").unwrap()
 }
 
+pub(super) fn entry_of(private: bool) -> &'static str {
+    if private { "/private/a" } else { "/shared/a" }
+}
+
 pub(super) fn use_of(number: u8) -> SpecialUse {
     let attribute = ["\\Sent", "\\Trash"].get(usize::from(number));
     attribute.map_or(SpecialUse::NONE, |attribute| {
@@ -287,6 +295,14 @@ fn named_in_model(model: &mut Model, step: &Step) -> Result<(), Refused> {
         Step::SpecialUse(at, number) => {
             let mailbox = model.boxes.get_mut(NAMES[*at]);
             mailbox.ok_or(Refused::NoMailbox)?.special_use = use_of(*number);
+        }
+        Step::Annotate(at, private, value) => {
+            let mailbox = model.boxes.get_mut(NAMES[*at]);
+            let annotations = &mut mailbox.ok_or(Refused::NoMailbox)?.annotations;
+            match value {
+                Some(value) => drop(annotations.insert(entry_of(*private), vec![*value])),
+                None => drop(annotations.remove(entry_of(*private))),
+            }
         }
         Step::Subscribe(at, true) => drop(model.subscribed.insert(NAMES[*at])),
         Step::Subscribe(at, false) => drop(model.subscribed.remove(NAMES[*at])),

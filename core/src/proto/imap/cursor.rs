@@ -230,6 +230,20 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// A string, a literal8 (RFC 3516), which holds any bytes, or `None` for NIL.
+    ///
+    /// # Errors
+    /// As for [`Self::string`].
+    pub fn nstring8(&mut self) -> Parsed<Option<Cow<'a, [u8]>>> {
+        let mut ahead = *self;
+        if !(ahead.accept(b'~') && ahead.peek() == Some(b'{')) {
+            return self.nstring();
+        }
+        let value = ahead.take_literal()?;
+        *self = ahead;
+        Ok(Some(Cow::Borrowed(value)))
+    }
+
     /// A parenthesized list as it came, with its parentheses, and strings, literals and lists in it.
     ///
     /// # Errors

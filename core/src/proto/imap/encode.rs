@@ -51,6 +51,14 @@ pub fn string(out: &mut Vec<u8>, value: &[u8]) -> Result<(), HasNul> {
     Ok(())
 }
 
+/// Appends a value of any bytes: as [`string`] does, or as a literal8 (RFC 3516).
+pub fn string8(out: &mut Vec<u8>, value: &[u8]) {
+    if string(out, value).is_err() {
+        out.push(b'~');
+        literal(out, value);
+    }
+}
+
 /// Human-readable text of a status response: what can't stand on a line, or would be taken for a
 /// code or a literal, is replaced by `?`.
 pub fn text(out: &mut Vec<u8>, text: &[u8]) {

@@ -5,7 +5,7 @@
 //! encoded anew, never pasted. Responses of backends are read where the frontend acts on them:
 //! [`status`], [`list`], [`Fetch`] and [`Capabilities`]. What a backend carries out is read whole:
 //! [`FetchCommand`], [`StoreCommand`], [`SearchCommand`], [`SelectCommand`], [`StatusCommand`],
-//! [`AppendOptions`].
+//! [`AppendOptions`], [`GetMetadata`], [`SetMetadata`].
 
 mod append;
 mod append_options;
@@ -18,8 +18,10 @@ pub mod encode;
 mod fetch;
 mod fetch_command;
 pub mod flags;
+mod id_command;
 mod list_command;
 mod marker;
+mod metadata_command;
 mod response;
 mod search;
 mod section;
@@ -39,7 +41,9 @@ pub use date::{DateTime, Day};
 pub use fetch::{Fetch, is_body};
 pub use fetch_command::{FetchCommand, FetchItem};
 pub use flags::{FlagList, SYSTEM_FLAGS};
+pub use id_command::id;
 pub use list_command::{ListCommand, Returns, Selection};
+pub use metadata_command::{Depth, GetMetadata, MetadataEntry, SetMetadata};
 pub use response::{List, Status, StatusKind, list, status};
 pub use search::{Charset, DateOf, SearchCommand, SearchError, SearchKey, SearchReturns, When};
 pub use section::{Section, SectionForm, SectionText};

@@ -160,11 +160,16 @@ proptest! {
         if sent.is_ok() {
             out.extend_from_slice(b" rest");
             let mut cursor = Cursor::new(&out);
-            prop_assert_eq!(cursor.astring().unwrap().into_owned(), value);
+            prop_assert_eq!(&*cursor.astring().unwrap(), &value[..]);
             prop_assert_eq!(cursor.rest(), b" rest");
         } else {
             prop_assert!(out.is_empty());
         }
+        out.clear();
+        string8(&mut out, &value);
+        let mut cursor = Cursor::new(&out);
+        prop_assert_eq!(cursor.nstring8().unwrap().unwrap().into_owned(), value);
+        prop_assert!(cursor.is_done());
     }
 
     /// Whatever the names are, a backend reads one command with these names.
