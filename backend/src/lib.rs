@@ -16,7 +16,9 @@ mod operator;
 mod room;
 pub mod search;
 mod shard;
+pub mod sorting;
 pub mod store;
+pub mod threading;
 
 use std::io;
 use std::rc::Rc;

@@ -11,7 +11,7 @@ use ravenry_core::proto::imap::{Command, SearchCommand, SearchError, SearchKey, 
 
 pub(super) use self::answer::{ModSeqs, counted, extended, plain, to_save};
 pub(super) use self::letter::Needed;
-pub(super) use self::walk::{Found, Walk, Want};
+pub(super) use self::walk::{Walk, Want};
 use super::failure::Failure;
 use super::select::Selected;
 use super::session::{COMPLETED, Reply, Session, ok};
