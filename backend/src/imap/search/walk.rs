@@ -74,7 +74,7 @@ struct Judge<W> {
     recent: Uids,
 }
 
-/// A message that is to be judged.
+/// A message that is to be judged by its file.
 struct Judged {
     number: u32,
     recent: bool,
@@ -233,7 +233,7 @@ impl<W: Want> Judge<W> {
 
     /// Judges the messages of these UIDs without their files. May wait for the disk.
     fn row(&self, (first, last): (u32, u32)) -> Result<Row<W::Item>, StoreError> {
-        let mut messages = Vec::new();
+        let mut messages = Vec::with_capacity(ROW_MESSAGES as usize);
         self.store
             .each_message(self.mailbox.id, (first, last), |message| {
                 messages.push(message);
@@ -246,41 +246,48 @@ impl<W: Want> Judge<W> {
             unclear: Vec::new(),
             there: 0,
         };
-        for message in messages {
+        for message in &messages {
             // What the client doesn't know of yet isn't found.
             let Some(number) = self.numbers.number(message.uid) else {
                 continue;
             };
             row.there += 1;
-            let recent = self.recent.has(message.uid);
-            let judged = Judged {
+            let candidate = Candidate {
                 number,
-                recent,
                 message,
+                recent: self.recent.has(message.uid),
             };
             let kept = match &mut records {
-                Some(records) => Kept::Closed(records, &judged.message),
+                Some(records) => Kept::Closed(records, message),
                 None => Kept::Unread,
             };
-            match self.one(&judged, kept) {
-                Ok(Some(item)) => row.found.push(judged.found(item)),
+            match self.one(&candidate, kept) {
+                Ok(Some(item)) => row.found.push(Found::new(message, item)),
                 Ok(None) => {}
-                Err(Needed) => row.unclear.push(judged),
+                Err(Needed) => row.unclear.push(Judged {
+                    number,
+                    recent: candidate.recent,
+                    message: message.clone(),
+                }),
             }
         }
         Ok(row)
     }
 
     /// What is wanted of a message, if it matches.
-    fn one(&self, judged: &Judged, mut kept: Kept<'_>) -> Result<Option<W::Item>, Needed> {
-        if !self.program.matches(&judged.candidate(), &mut kept)? {
+    fn one(
+        &self,
+        candidate: &Candidate<'_>,
+        mut kept: Kept<'_>,
+    ) -> Result<Option<W::Item>, Needed> {
+        if !self.program.matches(candidate, &mut kept)? {
             return Ok(None);
         }
         let summary = match self.want.needs_header() {
             true => kept.summary(),
             false => None,
         };
-        self.want.take(&judged.message, summary).map(Some)
+        self.want.take(candidate.message, summary).map(Some)
     }
 
     /// Judges messages by their files; one that can't be read isn't found, and the log says so.
@@ -298,7 +305,7 @@ impl<W: Want> Judge<W> {
                 }
             }
             match self.from_file(judged, &mut letter) {
-                Ok(Some(item)) => found.push(judged.found(item)),
+                Ok(Some(item)) => found.push(Found::new(&judged.message, item)),
                 Ok(None) => tracing::error!("{}: its header can't be read", letter.path.display()),
                 Err(error) => tracing::error!("{}: {error}", letter.path.display()),
             }
@@ -323,11 +330,13 @@ impl Judged {
             recent: self.recent,
         }
     }
+}
 
-    fn found<T>(&self, item: T) -> Found<T> {
-        Found {
-            uid: self.message.uid,
-            modseq: self.message.modseq,
+impl<T> Found<T> {
+    fn new(message: &Message, item: T) -> Self {
+        Self {
+            uid: message.uid,
+            modseq: message.modseq,
             item,
         }
     }
