@@ -49,6 +49,7 @@ def test_backend_sort_by_the_examples_of_rfc_5256(world):
     for wrong in ("SORT", "SORT (SUBJECT)", "SORT SUBJECT UTF-8 ALL", "SORT () UTF-8 ALL", "SORT (NOSUCH) UTF-8 ALL", "SORT (REVERSE) UTF-8 ALL",
                   "THREAD NOSUCH UTF-8 ALL", "THREAD REFERENCES UTF-8", "UID SORT (DATE) UTF-8 NOSUCH", "SORT RETURN (X) (DATE) UTF-8 ALL"):
         session.command(wrong).bad()
+        session.command("NOOP").ok()
     for unknown in ("SORT (DATE) KOI8-R ALL", "THREAD REFERENCES KOI8-R ALL"):
         assert session.command(unknown).must("NO").code.startswith("BADCHARSET")
     session.in_step()
