@@ -6,12 +6,13 @@
 use libfuzzer_sys::fuzz_target;
 use ravenry_core::proto::imap::{
     AppendOptions, Cursor, DateTime, Day, FetchCommand, FetchItem, FlagList, SearchCommand,
-    SectionForm, SequenceSet, StatusCommand, StoreCommand,
+    SectionForm, SequenceSet, SortCommand, StatusCommand, StoreCommand, ThreadCommand,
 };
 
 fuzz_target!(|bytes: &[u8]| {
     let args = Cursor::new(bytes);
     let _ = (StatusCommand::parse(args), SearchCommand::parse(args));
+    let _ = (SortCommand::parse(args), ThreadCommand::parse(args));
     if let Ok(fetch) = FetchCommand::parse(args, true) {
         sets(&fetch.set);
         fetch.items.iter().for_each(item);

@@ -97,8 +97,8 @@ impl<'a> Summary<'a> {
 
     /// Gives the values of the fields of this name, in any case, until `take` says false. Whether they are kept; nothing is given if not.
     pub fn named(&self, name: &[u8], take: impl FnMut(Value<'a>) -> bool) -> bool {
-        let known = |known: &&str| known.as_bytes().eq_ignore_ascii_case(name);
-        match FIELDS.iter().position(|field| known(&field)) {
+        let named = |field: &str| field.as_bytes().eq_ignore_ascii_case(name);
+        match FIELDS.iter().position(|field| named(field)) {
             Some(at) => self.values(at, take).is_some(),
             None => false,
         }
@@ -118,8 +118,7 @@ impl<'a> Summary<'a> {
     fn values(&self, at: usize, mut take: impl FnMut(Value<'a>) -> bool) -> Option<()> {
         let mut rest = Rest(self.fields);
         rest.number()?;
-        for field in 0..at {
-            let _ = field;
+        for _ in 0..at {
             for _ in 1..rest.size()? {
                 rest.slice()?;
             }

@@ -166,7 +166,7 @@ mod tests {
                 .filter(|name| small.starts_with(name));
             names.into_iter().find_map(|name| {
                 let rest = text[name.len()..].trim_start();
-                let rest = blob(rest).unwrap_or(rest.to_owned());
+                let rest = blob(rest).unwrap_or_else(|| rest.to_owned());
                 rest.strip_prefix(':').map(str::to_owned)
             })
         };

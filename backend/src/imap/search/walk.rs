@@ -147,15 +147,20 @@ impl<W: Want> Walk<W> {
             self.read(session, unclear, &mut found).await?;
             found.sort_unstable_by_key(|found| found.uid);
         }
+        self.tell(session, 0).await?;
+        Ok(Some(found))
+    }
+
+    /// Says how far it is, if it is time to; `left` of the messages that were taken are still to be judged.
+    async fn tell(&mut self, session: &mut Session, left: usize) -> Result<(), Failure> {
         if rt::now() >= self.tell_at {
-            let of = Some((u64::from(self.next.saturating_sub(1)), u64::from(all)));
-            session
-                .client
-                .tell_progress(&self.tag, of, "Searching")
-                .await?;
+            let done = self.there.saturating_sub(left as u64);
+            let of = Some((done, u64::from(self.judge.numbers.count())));
+            let told = session.client.tell_progress(&self.tag, of, "Searching");
+            told.await?;
             self.tell_at = rt::now() + PROGRESS_EVERY;
         }
-        Ok(Some(found))
+        Ok(())
     }
 
     /// The first and the last UID of so many messages, which are taken.
@@ -191,32 +196,34 @@ impl<W: Want> Walk<W> {
 
     /// Judges messages by their files.
     async fn read(
-        &self,
-        session: &Session,
+        &mut self,
+        session: &mut Session,
         mut unclear: Vec<Judged>,
         found: &mut Vec<Found<W::Item>>,
     ) -> Result<(), Failure> {
-        let judge = &self.judge;
+        let judge = Arc::clone(&self.judge);
+        let mut left = unclear.len();
         // A large one is in memory as a whole: it goes by itself.
         let large = unclear.extract_if(.., |judged| judge.bytes(judged) > PIECE_BYTES);
         let mut batches: Vec<Vec<Judged>> = large.map(|judged| vec![judged]).collect();
-        while !unclear.is_empty() {
-            let rest = unclear.split_off(BATCH_FILES.min(unclear.len()));
-            batches.push(std::mem::replace(&mut unclear, rest));
+        let mut rest = unclear.into_iter().peekable();
+        while rest.peek().is_some() {
+            batches.push(rest.by_ref().take(BATCH_FILES).collect());
         }
-        while !batches.is_empty() {
-            let rest = batches.split_off(BATCHES.min(batches.len()));
-            let together = std::mem::replace(&mut batches, rest);
+        let mut batches = batches.into_iter().peekable();
+        while batches.peek().is_some() {
             let mut jobs: Vec<Pin<Box<dyn Future<Output = _>>>> = Vec::new();
-            for batch in together {
+            for batch in batches.by_ref().take(BATCHES) {
+                left -= batch.len();
                 let sizes = batch.iter().map(|judged| judge.bytes(judged));
-                let (largest, judge) = (sizes.max().unwrap_or(0), Arc::clone(judge));
+                let (largest, judge) = (sizes.max().unwrap_or(0), Arc::clone(&judge));
                 let read = move || judge.files(&batch);
                 jobs.push(Box::pin(session.backend.parts.read_whole(largest, read)));
             }
             for more in rt::join_all(jobs).await {
                 found.append(&mut more?);
             }
+            self.tell(session, left).await?;
         }
         Ok(())
     }
@@ -304,7 +311,7 @@ impl<W: Want> Judge<W> {
                     continue;
                 }
             }
-            match self.from_file(judged, &mut letter) {
+            match self.item_of(judged, &mut letter) {
                 Ok(Some(item)) => found.push(Found::new(&judged.message, item)),
                 Ok(None) => tracing::error!("{}: its header can't be read", letter.path.display()),
                 Err(error) => tracing::error!("{}: {error}", letter.path.display()),
@@ -313,7 +320,8 @@ impl<W: Want> Judge<W> {
         found
     }
 
-    fn from_file(&self, judged: &Judged, letter: &mut Letter) -> std::io::Result<Option<W::Item>> {
+    /// What is wanted of a message whose file says all.
+    fn item_of(&self, judged: &Judged, letter: &mut Letter) -> std::io::Result<Option<W::Item>> {
         if !self.want.needs_header() {
             return Ok(self.want.take(&judged.message, None).ok());
         }

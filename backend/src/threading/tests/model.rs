@@ -55,7 +55,7 @@ impl Model<'_> {
 #[derive(Clone, Debug)]
 struct Tree {
     message: Option<usize>,
-    below: Vec<Tree>,
+    below: Vec<Self>,
 }
 
 pub(super) fn references(entries: &[Entry]) -> String {
