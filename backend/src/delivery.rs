@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 use ravenry_core::proto::imap::DateTime;
 use ravenry_core::rt::{self, PoolError};
 
-use crate::message::Structure;
+use crate::message;
 use crate::shard::Parts;
 use crate::store::{Ready, Staged, StoreError};
 
@@ -41,6 +41,8 @@ pub(crate) struct Message {
     partition: String,
     /// There once something has been written.
     staged: Option<Staged>,
+    /// What is kept of it for SEARCH, made when the first bytes are written.
+    record: Vec<u8>,
     gathered: Vec<u8>,
     has_nul: bool,
 }
@@ -51,6 +53,7 @@ impl Message {
             parts: parts.clone(),
             partition: partition.to_owned(),
             staged: None,
+            record: Vec::new(),
             gathered: Vec::new(),
             has_nul: false,
         }
@@ -65,12 +68,12 @@ impl Message {
             self.gathered.extend_from_slice(&bytes);
         }
         if self.gathered.len() >= PIECE_BYTES {
-            self.staged = Some(self.write_gathered().await?);
+            self.write_gathered().await?;
         }
         Ok(())
     }
 
-    async fn write_gathered(&mut self) -> Result<Staged, NotStored> {
+    async fn write_gathered(&mut self) -> Result<(), NotStored> {
         let bytes = std::mem::take(&mut self.gathered);
         let (staged, store, partition) = (
             self.staged.take(),
@@ -78,11 +81,20 @@ impl Message {
             self.partition.clone(),
         );
         let written = self.parts.disk.run(move || {
+            let record = match &staged {
+                None => Some(message::record_of_beginning(&bytes)),
+                Some(_) => None,
+            };
             let mut staged = staged.map_or_else(|| store.stage(&partition), Ok)?;
             staged.write(&bytes)?;
-            Ok::<_, StoreError>(staged)
+            Ok::<_, StoreError>((staged, record))
         });
-        Ok(written.await??)
+        let (staged, record) = written.await??;
+        self.staged = Some(staged);
+        if let Some(record) = record {
+            self.record = record;
+        }
+        Ok(())
     }
 
     /// All of it has come: it is on the disk when this returns.
@@ -93,15 +105,17 @@ impl Message {
         let bytes = std::mem::take(&mut self.gathered);
         let (staged, store, partition) =
             (self.staged.take(), self.parts.store.clone(), self.partition);
+        let record = self.record;
         let finished = self.parts.disk.run(move || {
-            // A message that came in pieces has its structure made when it is first asked for.
+            // A message that came in pieces has its structure made when it is asked for.
             let whole = staged.is_none();
             let mut staged = staged.map_or_else(|| store.stage(&partition), Ok)?;
             staged.write(&bytes)?;
             let mut ready = staged.finish()?;
-            if whole {
-                ready.structure = Structure::of(&bytes).encode();
-            }
+            ready.structure = match whole {
+                true => message::record(&bytes),
+                false => record,
+            };
             Ok::<_, StoreError>(ready)
         });
         Ok(finished.await??)

@@ -4,6 +4,7 @@
 //! and starts a session a client. Sessions read the [`store`] themselves and have it changed by the one
 //! [`Committer`], which tells every shard what changed.
 
+mod collation;
 mod committer;
 mod delivery;
 mod imap;
@@ -15,7 +16,9 @@ mod operator;
 mod room;
 pub mod search;
 mod shard;
+pub mod sorting;
 pub mod store;
+pub mod threading;
 
 use std::io;
 use std::rc::Rc;

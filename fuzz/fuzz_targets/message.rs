@@ -3,13 +3,26 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ravenry_backend::message::{Part, Structure, header_fields, sent_date, texts};
+use ravenry_backend::message::{
+    Field, Part, Structure, Summary, header_fields, record, record_of_beginning, record_of_header,
+    sent_date, texts,
+};
 
 fuzz_target!(|bytes: &[u8]| {
     let structure = Structure::of(bytes);
-    let record = structure.encode();
-    if record.len() > 1 {
-        assert_eq!(Structure::decode(&record).as_ref(), Some(&structure));
+    let record = record(bytes);
+    if let Some(read) = Structure::decode(&record) {
+        assert_eq!(read, structure);
+    }
+    let (beginning, header) = (record_of_beginning(bytes), record_of_header(bytes));
+    for record in [&record[..], &beginning, &header, bytes] {
+        if let Some(summary) = Summary::of(record) {
+            let _ = (
+                summary.sent(),
+                summary.last(Field::References),
+                summary.first_address(Field::Cc),
+            );
+        }
     }
     let answers = [
         structure.envelope(),

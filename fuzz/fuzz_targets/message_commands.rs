@@ -6,13 +6,14 @@
 use libfuzzer_sys::fuzz_target;
 use ravenry_core::proto::imap::{
     AppendOptions, Cursor, DateTime, Day, FetchCommand, FetchItem, FlagList, GetMetadata, SearchCommand,
-    SectionForm, SequenceSet, SetMetadata, StatusCommand, StoreCommand,
+    SectionForm, SequenceSet, SetMetadata, SortCommand, StatusCommand, StoreCommand, ThreadCommand,
 };
 
 fuzz_target!(|bytes: &[u8]| {
     let args = Cursor::new(bytes);
     let _ = (StatusCommand::parse(args), SearchCommand::parse(args));
     let _ = (GetMetadata::parse(args), SetMetadata::parse(args));
+    let _ = (SortCommand::parse(args), ThreadCommand::parse(args));
     if let Ok(fetch) = FetchCommand::parse(args, true) {
         sets(&fetch.set);
         fetch.items.iter().for_each(item);

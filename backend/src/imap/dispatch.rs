@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::session::{Done, Reply, Session};
 use super::{
     acl, append, basic, compress, copy, create, delete, expunge, fetch, idle, list, login,
-    metadata, namespace, quota, rename, search, select, starttls, status, store, subscribe,
-    unauthenticate,
+    metadata, namespace, quota, rename, search, select, sort, starttls, status, store, subscribe,
+    thread, unauthenticate,
 };
 
 /// The states of RFC 3501 section 3 that a command needs.
@@ -101,6 +101,8 @@ commands! {
     Check Selected true [] basic::check;
     Fetch Selected false ["OBJECTID" "SAVEDATE"] fetch::fetch;
     Search Selected false ["ESEARCH" "SEARCHRES" "WITHIN"] search::search;
+    Sort Selected false ["SORT" "SORT=DISPLAY" "ESORT" "I18NLEVEL=1"] sort::sort;
+    Thread Selected false ["THREAD=ORDEREDSUBJECT" "THREAD=REFERENCES"] thread::thread;
     Store Selected false [] store::store;
     Copy Selected true [] copy::copy;
     Move Selected true ["MOVE"] copy::copy;

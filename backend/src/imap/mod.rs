@@ -32,10 +32,12 @@ mod rename;
 mod search;
 mod select;
 mod session;
+mod sort;
 mod starttls;
 mod status;
 mod store;
 mod subscribe;
+mod thread;
 mod unauthenticate;
 
 pub(crate) use login::own_acl;

@@ -12,12 +12,15 @@ use sha2::{Digest, Sha256};
 
 use super::maildir::Found;
 use super::{Folder, Run, maildir, wire};
+use crate::message;
 use crate::operator::{Done, refused, shown, unread};
 use crate::store::{Incoming, Mailbox, Order, Ready, Refused};
 
 /// So much is committed at once.
 const GROUP_MESSAGES_MAX: usize = 64;
 const GROUP_BYTES_MAX: u64 = 16 << 20;
+/// What is kept of a message for FETCH and SEARCH is made from so much of it.
+const BEGINNING_BYTES: usize = 256 << 10;
 /// How often it is said how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(1);
 
@@ -141,8 +144,12 @@ impl Run<'_> {
         let mut staged = self.store.stage(&mailbox.partition).map_err(stop)?;
         let file = maildir::open(&message.path).map_err(passed_over)?;
         let (mut stopped, mut written) = (None, Sha256::new());
+        let mut beginning = Vec::new();
         let read = wire::each_piece(file, |piece| {
             written.update(piece);
+            if beginning.len() < BEGINNING_BYTES {
+                beginning.extend_from_slice(piece);
+            }
             staged.write(piece).map_err(|error| {
                 stopped = Some(error);
                 io::Error::other("the store")
@@ -155,7 +162,11 @@ impl Run<'_> {
         if <[u8; 32]>::from(written.finalize()) != content.digest {
             return Err(Unfit::PassedOver("it changes while it is read".to_owned()));
         }
-        let ready = staged.finish().map_err(stop)?;
+        let mut ready = staged.finish().map_err(stop)?;
+        ready.structure = match beginning.len() as u64 == content.size {
+            true => message::record(&beginning),
+            false => message::record_of_beginning(&beginning),
+        };
         Ok(Some((ready, content.size)))
     }
 

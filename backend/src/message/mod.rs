@@ -1,8 +1,8 @@
 //! What FETCH and SEARCH say of a message: bytes in, bytes out.
 //!
 //! [`Structure`] is made once, when a message is stored, and kept in the index: ENVELOPE, BODY, BODYSTRUCTURE and
-//! where each part lies in the file. [`header_fields`] cuts a header to what was asked for; [`texts`],
-//! [`decoded`] and [`sent_date`] are what SEARCH looks at.
+//! where each part lies in the file. So is a [`Summary`] of its header, for SEARCH, SORT and THREAD. [`header_fields`] cuts a header to
+//! what was asked for; [`texts`], [`decoded`] and [`sent`] are what SEARCH looks at in a file.
 //!
 //! Any bytes are a message. What can't be understood, or is past a limit, is shown as a part without parts. Nothing here
 //! recurses, and nothing takes more than about linear time. No answer holds a NUL.
@@ -18,6 +18,7 @@ mod envelope;
 mod header;
 mod record;
 mod structure;
+mod summary;
 mod text;
 mod tree;
 mod value;
@@ -25,9 +26,11 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use date::{Day, sent_date};
+pub use date::{Day, Sent, sent, sent_date};
 pub use header::{decoded, field_values, header_fields, header_length};
+pub use record::{record, record_of_beginning, record_of_header};
 pub use structure::{Part, Structure};
+pub use summary::{Address, Field, Summary, Value};
 pub use text::{Source, texts};
 
 /// Parts that a message may have. A part past it belongs to the one before.
@@ -42,5 +45,5 @@ pub const PARAMETERS_MAX: usize = 100;
 pub const ADDRESSES_MAX: usize = 10_000;
 /// A boundary longer than this is none. RFC 2046 allows 70 bytes.
 pub const BOUNDARY_BYTES_MAX: usize = 1024;
-/// A longer record isn't kept: the structure is made from the file then.
+/// A longer record isn't kept: what is in it is made from the file then.
 pub const RECORD_BYTES_MAX: usize = 32 << 10;

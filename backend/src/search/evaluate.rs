@@ -7,7 +7,7 @@ use ravenry_core::proto::imap::{DateTime, Day};
 
 use super::needle::windows;
 use super::program::{Key, Program};
-use super::{Candidate, Content, Needs, Place};
+use super::{Candidate, Content, Needs, Place, Text};
 use crate::store::Message;
 
 pub(super) struct Evaluation<'a, C> {
@@ -62,7 +62,10 @@ impl<'a, C: Content> Evaluation<'a, C> {
             Key::Field { name, value } => {
                 let mut found = false;
                 self.content.field(name, &mut |text| {
-                    found |= value.is_in(text);
+                    found |= match text {
+                        Text::Plain(text) => value.is_in(text),
+                        Text::Folded(text) => value.is_in_folded(text),
+                    };
                     !found
                 })?;
                 Some(found)

@@ -55,7 +55,16 @@ pub enum Needs {
     Whole,
 }
 
-/// What lies in a message's file. Nothing is asked for before it is needed; fields may be asked for several times.
+/// What a header field says.
+#[derive(Clone, Copy, Debug)]
+pub enum Text<'a> {
+    /// As it is.
+    Plain(&'a str),
+    /// Folded: [`crate::collation::fold`].
+    Folded(&'a [u8]),
+}
+
+/// What lies in a message's file, or is kept of it. Nothing is asked for before it is needed; fields may be asked for several times.
 pub trait Content {
     /// Why it can't be read.
     type Error;
@@ -65,8 +74,11 @@ pub trait Content {
     ///
     /// # Errors
     /// If the file can't be read.
-    fn field(&mut self, name: &[u8], take: &mut dyn FnMut(&str) -> bool)
-    -> Result<(), Self::Error>;
+    fn field(
+        &mut self,
+        name: &[u8],
+        take: &mut dyn FnMut(Text<'_>) -> bool,
+    ) -> Result<(), Self::Error>;
 
     /// The day that the Date: field says, whatever its time and zone; `None` without such a field.
     ///

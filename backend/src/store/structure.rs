@@ -3,8 +3,8 @@
 //!
 //! The records of a mailbox stand in a file of its own, `ID/structures.N`, that is only appended to, and a message's record
 //! in the index says where. In the index itself they would cost a page or two for each APPEND (decision 0015). The file
-//! isn't synced: a record has a check before it, and what a crash left of one that wasn't written is no record. A missing
-//! one is no damage, since whoever reads can make it from the message's file. A record goes where its message goes, and
+//! isn't synced: a record has a check before it (a CRC-32: it finds what a crash left half written, and SEARCH makes one for each message),
+//! and what isn't whole is no record. A missing one is no damage, since whoever reads can make it from the message's file. A record goes where its message goes, and
 //! stays until that is purged; when most of a file is of such that are purged, the others move to the file of the next
 //! number.
 
@@ -14,7 +14,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
+use zlib_rs::crc32::crc32;
 
 use super::order::Outcome;
 use super::spool::Spool;
@@ -170,15 +170,14 @@ fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
     Ok(read)
 }
 
-/// Stands before a record: no other message's has it, and neither has what a crash left.
+/// Stands before a record: the message's UID, and a sum of that, the mailbox and the record. So no other message's record is taken for it.
 fn check_of(mailbox: MailboxId, uid: u32, record: &[u8]) -> [u8; CHECK_BYTES] {
-    let digest = Sha256::new()
-        .chain_update(message_key(mailbox, uid))
-        .chain_update(record)
-        .finalize();
-    *digest
-        .first_chunk()
-        .expect("invariant: a digest is longer than that")
+    let key = message_key(mailbox, uid);
+    let sum = crc32(crc32(0, &key), record);
+    let mut check = [0; CHECK_BYTES];
+    check[..4].copy_from_slice(&uid.to_le_bytes());
+    check[4..].copy_from_slice(&sum.to_le_bytes());
+    check
 }
 
 fn tell(path: &Path, error: &io::Error) {

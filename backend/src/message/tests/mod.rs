@@ -3,6 +3,7 @@
 mod examples;
 mod lawful;
 mod random;
+mod summary;
 
 use super::Structure;
 

@@ -26,12 +26,12 @@ impl Content for Letter {
     fn field(
         &mut self,
         name: &[u8],
-        take: &mut dyn FnMut(&str) -> bool,
+        take: &mut dyn FnMut(Text<'_>) -> bool,
     ) -> Result<(), Self::Error> {
         self.headers_read += 1;
         let named = |field: &&(String, String)| field.0.as_bytes().eq_ignore_ascii_case(name);
         let mut values = self.fields.iter().filter(named);
-        values.all(|(_, value)| take(value));
+        values.all(|(_, value)| take(Text::Plain(value)));
         Ok(())
     }
 
@@ -62,7 +62,7 @@ struct Closed;
 impl Content for Closed {
     type Error = &'static str;
 
-    fn field(&mut self, _: &[u8], _: &mut dyn FnMut(&str) -> bool) -> Result<(), Self::Error> {
+    fn field(&mut self, _: &[u8], _: &mut dyn FnMut(Text<'_>) -> bool) -> Result<(), Self::Error> {
         Err("field")
     }
 

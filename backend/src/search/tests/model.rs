@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use ravenry_core::proto::imap::{DateOf, DateTime, SequenceSet, When};
 
 use super::*;
+use crate::collation::folded;
 
 /// A mailbox of one message, as the model sees it.
 #[derive(Clone, Debug)]
@@ -36,8 +37,9 @@ fn in_set(set: &SequenceSet, number: u32, max: u32) -> bool {
 }
 
 fn has(text: &str, part: &[u8]) -> bool {
-    let part = std::str::from_utf8(part).unwrap();
-    text.to_lowercase().contains(&part.to_lowercase())
+    let part = folded(std::str::from_utf8(part).unwrap());
+    let text = folded(text);
+    part.is_empty() || text.windows(part.len()).any(|here| here == part)
 }
 
 fn naive(key: &SearchKey, case: &Case) -> bool {

@@ -4,8 +4,8 @@
 //! [`Cursor`] by whoever routes the command. What is sent on is built by [`encode`]: strings are
 //! encoded anew, never pasted. Responses of backends are read where the frontend acts on them:
 //! [`status`], [`list`], [`Fetch`] and [`Capabilities`]. What a backend carries out is read whole:
-//! [`FetchCommand`], [`StoreCommand`], [`SearchCommand`], [`SelectCommand`], [`StatusCommand`],
-//! [`AppendOptions`], [`GetMetadata`], [`SetMetadata`].
+//! [`FetchCommand`], [`StoreCommand`], [`SearchCommand`], [`SortCommand`], [`ThreadCommand`], [`SelectCommand`],
+//! [`StatusCommand`], [`AppendOptions`], [`GetMetadata`], [`SetMetadata`].
 
 mod append;
 mod append_options;
@@ -27,6 +27,7 @@ mod search;
 mod section;
 mod select_command;
 mod sequence;
+mod sort_command;
 mod status_items;
 mod store_command;
 mod uids;
@@ -49,6 +50,7 @@ pub use search::{Charset, DateOf, SearchCommand, SearchError, SearchKey, SearchR
 pub use section::{Section, SectionForm, SectionText};
 pub use select_command::{Resync, SelectCommand};
 pub use sequence::{Ranges, SequenceSet};
+pub use sort_command::{SortCommand, SortCriterion, SortKey, ThreadAlgorithm, ThreadCommand};
 pub use status_items::{StatusCommand, StatusItem};
 pub use store_command::{StoreCommand, StoreMode};
 pub use uids::Uids;

@@ -13,6 +13,8 @@ use super::cursor::{Cursor, ParseError};
 use super::date::Day;
 use super::sequence::SequenceSet;
 
+pub(super) use keys::all_of;
+
 /// Parentheses and ORs in each other, and no more.
 const DEPTH_MAX: usize = 100;
 
@@ -223,7 +225,7 @@ impl SearchCommand {
         } else {
             None
         };
-        let key = keys::all_of(&mut args, 0)?;
+        let key = all_of(&mut args, 0)?;
         args.end()?;
         Ok(Self {
             charset,
@@ -234,7 +236,7 @@ impl SearchCommand {
 }
 
 /// Takes `name` and the space behind it if they come next.
-fn word(args: &mut Cursor<'_>, name: &[u8]) -> bool {
+pub(super) fn word(args: &mut Cursor<'_>, name: &[u8]) -> bool {
     let mut ahead = *args;
     let found = ahead
         .atom()
@@ -247,7 +249,7 @@ fn word(args: &mut Cursor<'_>, name: &[u8]) -> bool {
 }
 
 /// `(MIN COUNT) `
-fn returns(args: &mut Cursor<'_>) -> Result<SearchReturns, ParseError> {
+pub(super) fn returns(args: &mut Cursor<'_>) -> Result<SearchReturns, ParseError> {
     if !args.accept(b'(') {
         return Err(ParseError::Expected("result options in parentheses"));
     }
@@ -274,7 +276,7 @@ fn returns(args: &mut Cursor<'_>) -> Result<SearchReturns, ParseError> {
 }
 
 /// `UTF-8 `; `None`: it isn't known.
-fn charset(args: &mut Cursor<'_>) -> Result<Option<Charset>, ParseError> {
+pub(super) fn charset(args: &mut Cursor<'_>) -> Result<Option<Charset>, ParseError> {
     let name = args.astring()?;
     let charset = if name.eq_ignore_ascii_case(b"UTF-8") {
         Some(Charset::Utf8)

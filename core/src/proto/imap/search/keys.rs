@@ -11,7 +11,7 @@ use SearchKey as Key;
 type Parsed<T> = Result<T, ParseError>;
 
 /// Keys with a space between them: all of them hold.
-pub(super) fn all_of(args: &mut Cursor<'_>, depth: usize) -> Parsed<Key> {
+pub(in super::super) fn all_of(args: &mut Cursor<'_>, depth: usize) -> Parsed<Key> {
     let first = key(args, depth)?;
     if args.peek() != Some(b' ') {
         return Ok(first);

@@ -1,10 +1,12 @@
 //! What `$` becomes (RFC 5182), and where it ends.
 
+use ravenry_core::proto::imap::{Cursor, SearchCommand};
+
 use super::*;
 
 fn returns(of: &str) -> SearchReturns {
     let text = format!(" RETURN ({of}) ALL");
-    let given = SearchCommand::parse(ravenry_core::proto::imap::Cursor::new(text.as_bytes()));
+    let given = SearchCommand::parse(Cursor::new(text.as_bytes()));
     given.unwrap().returns.unwrap()
 }
 
