@@ -199,6 +199,7 @@ impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::NoMailbox => Self::nonexistent(),
+            Refused::NoMessage => Self::coded("EXPUNGEISSUED", "The message isn't there any more"),
             Refused::Exists => Self::coded("ALREADYEXISTS", "Mailbox already exists"),
             Refused::TooLong => Self::coded("LIMIT", "A name or an ACL would be too long"),
             Refused::NoPartition => Self::coded("CANNOT", "There is no such partition"),
