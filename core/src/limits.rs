@@ -24,6 +24,9 @@ pub const COMMAND_BYTES_MAX: usize = 256 * 1024;
 /// a SASL response.
 pub const LOGIN_COMMAND_BYTES_MAX: usize = 16 * 1024;
 
+/// A URL in a literal (CATENATE): what a line may have.
+pub const URL_BYTES_MAX: u64 = LINE_BYTES_MAX as u64;
+
 /// What is read and dropped of one command that can't be taken, before the connection is given up.
 pub const DISCARD_BYTES_MAX: u64 = 64 * MIB;
 

@@ -12,6 +12,7 @@ use crate::client::{Client, Piece, Reply, Shared};
 use crate::dice;
 use crate::leg::Gone;
 use crate::model::{self, key_of, message};
+use crate::replace::replace;
 use crate::resync;
 use crate::run::{Meeting, external};
 use crate::view::{Cache, View};
@@ -78,7 +79,7 @@ async fn again(
     None
 }
 
-fn text(text: impl Into<String>) -> Piece {
+pub(crate) fn text(text: impl Into<String>) -> Piece {
     Piece::Text(text.into())
 }
 
@@ -114,7 +115,7 @@ async fn select(client: &mut Client) -> Result<(), Gone> {
 }
 
 /// The internal names of what the client uses.
-fn mailboxes(client: &Client) -> [String; 2] {
+pub(crate) fn mailboxes(client: &Client) -> [String; 2] {
     [format!("user.u{}", client.number % 2), "shared".to_owned()]
 }
 
@@ -157,7 +158,7 @@ fn note_recent(client: &mut Client) {
 }
 
 /// A refusal where nothing is wrong.
-fn refused(client: &Client, what: &str, reply: &Reply) {
+pub(crate) fn refused(client: &Client, what: &str, reply: &Reply) {
     let expected = ["READ-ONLY", "UNAVAILABLE"];
     let text = &reply.text;
     if !expected.iter().any(|code| text.contains(code))
@@ -176,7 +177,8 @@ async fn step(client: &mut Client) -> Result<(), Gone> {
         return select(client).await;
     }
     match dice::below(100) {
-        0..20 => append(client).await?,
+        0..16 => append(client).await?,
+        16..20 => replace(client).await?,
         20..40 => store(client).await?,
         40..48 => delete(client).await?,
         48..56 => expunge(client).await?,
@@ -284,7 +286,7 @@ fn some(client: &Client) -> Option<(Vec<u32>, bool, String)> {
     Some((uids, by_uid, set.to_string()))
 }
 
-fn named(by_uid: bool, rest: String) -> Piece {
+pub(crate) fn named(by_uid: bool, rest: String) -> Piece {
     text(if by_uid { format!("UID {rest}") } else { rest })
 }
 

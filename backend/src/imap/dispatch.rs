@@ -9,7 +9,8 @@ use super::failure::Failure;
 use super::session::{Done, Reply, Session};
 use super::{
     acl, append, basic, compress, copy, create, delete, expunge, fetch, idle, list, login,
-    namespace, quota, rename, search, select, starttls, status, store, subscribe, unauthenticate,
+    namespace, quota, rename, replace, search, select, starttls, status, store, subscribe,
+    unauthenticate,
 };
 
 /// The states of RFC 3501 section 3 that a command needs.
@@ -94,7 +95,8 @@ commands! {
     Idle Authenticated true ["IDLE"] idle::idle;
     Close Authenticated false [] select::close;
     Unselect Authenticated false ["UNSELECT"] select::unselect;
-    Append Authenticated true ["UIDPLUS" "MULTIAPPEND"] append::without_literal;
+    Append Authenticated true ["UIDPLUS" "MULTIAPPEND" "CATENATE"] append::without_literal;
+    Replace Selected true ["REPLACE"] replace::without_literal;
     Check Selected true [] basic::check;
     Fetch Selected false ["OBJECTID" "SAVEDATE"] fetch::fetch;
     Search Selected false ["ESEARCH" "SEARCHRES" "WITHIN"] search::search;
@@ -164,7 +166,7 @@ fn count(session: &Session, verb: Verb) {
         | Verb::Unauthenticate => &metrics.commands_session,
         Verb::Login | Verb::Authenticate => &metrics.commands_login,
         Verb::Select | Verb::Examine | Verb::Close | Verb::Unselect => &metrics.commands_select,
-        Verb::Append => &metrics.commands_append,
+        Verb::Append | Verb::Replace => &metrics.commands_append,
         Verb::Idle => &metrics.commands_idle,
         Verb::List | Verb::Lsub | Verb::Status => &metrics.commands_list,
         Verb::Check => &metrics.commands_message,

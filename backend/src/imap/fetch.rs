@@ -3,8 +3,8 @@
 //! Messages are answered in slices: their records are read from the index, what lies in files on threads that may wait
 //! for the disk, and the answers are put together on the shard. A large part is sent piece by piece.
 
-mod content;
-mod section;
+pub(super) mod content;
+pub(super) mod section;
 
 use std::io::{self, Write};
 

@@ -16,7 +16,7 @@ use crate::store::{Mailbox, Message};
 
 /// What a FETCH asks for.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wanted {
+pub(in crate::imap) struct Wanted {
     /// The message's header.
     header: bool,
     /// Its parts and bytes.
@@ -26,7 +26,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn of(items: &[FetchItem]) -> Self {
+    pub(in crate::imap) fn of(items: &[FetchItem]) -> Self {
         let mut wanted = Self::default();
         for item in items {
             match item {
@@ -64,7 +64,7 @@ fn is_header(section: &Section) -> bool {
 
 /// What has been read of a message.
 #[derive(Default)]
-pub(super) struct Content {
+pub(in crate::imap) struct Content {
     pub(super) structure: Option<Structure>,
     /// Its bytes, from the first on.
     pub(super) bytes: Vec<u8>,
@@ -80,7 +80,7 @@ impl Content {
 }
 
 /// Reads the first of these messages; gives with them which they are.
-pub(super) async fn load<'m>(
+pub(in crate::imap) async fn load<'m>(
     parts: &Parts,
     mailbox: &Mailbox,
     messages: &'m [Message],

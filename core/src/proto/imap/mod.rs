@@ -5,10 +5,11 @@
 //! encoded anew, never pasted. Responses of backends are read where the frontend acts on them:
 //! [`status`], [`list`], [`Fetch`] and [`Capabilities`]. What a backend carries out is read whole:
 //! [`FetchCommand`], [`StoreCommand`], [`SearchCommand`], [`SelectCommand`], [`StatusCommand`],
-//! [`AppendOptions`].
+//! [`AppendOptions`], [`AppendText`], [`MessageUrl`].
 
 mod append;
 mod append_options;
+mod append_text;
 mod capability;
 mod chars;
 mod command;
@@ -28,10 +29,12 @@ mod sequence;
 mod status_items;
 mod store_command;
 mod uids;
+mod url;
 mod verb;
 
-pub use append::{AppendHead, Follows, Part, append_follows};
+pub use append::{AppendHead, Follows, Part, append_follows, replaced_message};
 pub use append_options::AppendOptions;
+pub use append_text::{AppendStep, AppendText};
 pub use capability::{Capabilities, Literals};
 pub use command::{Authenticate, BadCommand, Command, command};
 pub use cursor::{Cursor, ParseError};
@@ -48,6 +51,7 @@ pub use sequence::{Ranges, SequenceSet};
 pub use status_items::{StatusCommand, StatusItem};
 pub use store_command::{StoreCommand, StoreMode};
 pub use uids::Uids;
+pub use url::{MessageUrl, UrlServer, url_in_code};
 pub use verb::Verb;
 
 #[cfg(test)]

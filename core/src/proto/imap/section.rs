@@ -105,6 +105,15 @@ impl Section {
         })
     }
 
+    /// Reads all of `text` as a URL has it (RFC 5092): what else stands between the brackets.
+    pub(super) fn in_url(text: &[u8], partial: Option<(u32, u32)>) -> Result<Self, ParseError> {
+        let text = [b"[", text, b"]"].concat();
+        let mut cursor = Cursor::new(&text);
+        let section = Self::body(&mut cursor, true)?;
+        cursor.end()?;
+        Ok(Self { partial, ..section })
+    }
+
     /// Appends the name that the answer has: `BODY[1.MIME]<0>`. A field's name with a NUL in it, which
     /// none that was read has, is left out.
     pub fn write_name(&self, out: &mut Vec<u8>) {
