@@ -3,7 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ravenry_backend::message::{Part, Structure, header_fields, sent_date, texts};
+use ravenry_backend::message::{
+    Part, Structure, header_fields, preview, sent_date, texts, without_nuls,
+};
 
 fuzz_target!(|bytes: &[u8]| {
     let structure = Structure::of(bytes);
@@ -28,4 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let _ = (sent_date(bytes), Structure::decode(bytes));
     texts(bytes, |_, _| true);
+    let text = preview(bytes);
+    assert!(text.chars().count() <= 200 && !text.chars().any(char::is_control));
+    assert!(without_nuls(bytes).is_none_or(|made| !made.contains(&0)));
 });

@@ -27,7 +27,11 @@ fuzz_target!(|bytes: &[u8]| {
     }
     append(bytes);
     let _ = MessageUrl::parse(bytes);
-    assert!(url_in_code(bytes).bytes().all(|byte| matches!(byte, b'!'..=b'~') && byte != b']'));
+    assert!(
+        url_in_code(bytes)
+            .bytes()
+            .all(|byte| matches!(byte, b'!'..=b'~') && byte != b']')
+    );
     if let Ok(set) = SequenceSet::parse(bytes) {
         sets(&set);
     }
@@ -90,9 +94,16 @@ fn date(date: &DateTime) {
 /// The name in an answer is what one may ask for.
 fn item(item: &FetchItem) {
     let mut wanted = item.clone();
-    if let FetchItem::Section(section) = &mut wanted {
-        section.partial = None;
-        section.peek &= section.form != SectionForm::Body;
+    match &mut wanted {
+        FetchItem::Section(section) => {
+            section.partial = None;
+            section.peek &= section.form != SectionForm::Body;
+        }
+        FetchItem::Binary(section) => {
+            section.partial = None;
+            section.peek = false;
+        }
+        _ => {}
     }
     let mut command = b" 1 (".to_vec();
     wanted.write_name(&mut command);

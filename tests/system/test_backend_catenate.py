@@ -135,6 +135,8 @@ def test_backend_catenate_refuses(world):
         session.command("NOOP").ok()
     many = " ".join(['CATENATE (URL "/INBOX/;UID=1/;SECTION=1")'] * 257)
     session.command(f"APPEND INBOX {many}").no("LIMIT")
+    many = " ".join(['URL "/INBOX/;UID=1/;SECTION=1"'] * 1025)
+    session.command(f"APPEND INBOX CATENATE ({many})").no("LIMIT")
     # a mailbox of which nothing may be read
     bob.command("SETACL INBOX alice lk").ok()
     session.command('APPEND INBOX CATENATE (URL "/user.bob/;UID=1")').no("BADURL")
@@ -157,4 +159,35 @@ def test_backend_catenate_large(world):
     text = large[large.index(b"\r\n\r\n") + 4:]
     session.command("NOOP").ok()
     assert session.body(3) == b"X: y\r\n" + large + text[1_000_000:2_000_000]
+    session.in_step()
+
+
+@ours
+def test_backend_catenate_in_any_split(world):
+    """REPLACE, CATENATE and literal8 in two pieces, cut anywhere, and byte by byte: always the same answers."""
+    backend, session, _ = ready(world)
+    session.append("INBOX", message("last")).ok()
+    header = b"Content-Transfer-Encoding: binary\r\n\r\n"
+    script = (b"s1 SELECT INBOX\r\ns2 APPEND INBOX (\\Seen) CATENATE (URL {6+}\r\n;UID=1 TEXT {%d+}\r\n%s TEXT ~{3+}\r\n\0)\0)\r\n"
+              b"s3 REPLACE * {5+}\r\nINBOX (\\Flagged) {%d+}\r\n%s\r\ns4 REPLACE * INBOX CATENATE (URL \"/INBOX/;UID=1\" URL {13+}\r\n/INBOX/;UID=1)\r\n"
+              b"s5 UID REPLACE 9999999 INBOX {3+}\r\n)\r\n\r\ns6 APPEND INBOX CATENATE (URL x TEXT {4+}\r\n\r\n) TEXT {2+}\r\ns7)\r\ns8 NOOP\r\n"
+              % (len(header), header, len(message("new")), message("new")))
+    words = {b"s1": b"OK", b"s2": b"NO", b"s3": b"OK", b"s4": b"OK", b"s5": b"NO", b"s6": b"NO", b"s8": b"OK"}
+    pieces = [[script[:cut], script[cut:]] for cut in range(3, len(script), 11)] + [[script[at:at + 1] for at in range(len(script))]]
+    for chunks in pieces:
+        other = world.at(backend, "alice")
+        other.waiting += list(words)
+        for chunk in chunks:
+            other.send(chunk)
+        said = {}
+        while len(said) < len(words):
+            got = other.response()
+            if got.tag != b"*":
+                said[got.tag] = got.word
+        assert said == words, said
+        other.in_step()
+        other.close()
+    session.command("NOOP").ok()
+    session.command("SELECT INBOX").ok()
+    assert session.body(2) == DRAFT + DRAFT
     session.in_step()

@@ -98,7 +98,7 @@ commands! {
     Append Authenticated true ["UIDPLUS" "MULTIAPPEND" "CATENATE"] append::without_literal;
     Replace Selected true ["REPLACE"] replace::without_literal;
     Check Selected true [] basic::check;
-    Fetch Selected false ["OBJECTID" "SAVEDATE"] fetch::fetch;
+    Fetch Selected false ["OBJECTID" "SAVEDATE" "BINARY" "PREVIEW"] fetch::fetch;
     Search Selected false ["ESEARCH" "SEARCHRES" "WITHIN"] search::search;
     Store Selected false [] store::store;
     Copy Selected true [] copy::copy;

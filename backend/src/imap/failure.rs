@@ -182,7 +182,10 @@ impl From<NotStored> for Failure {
                 Self::unavailable("The message can't be stored at the moment")
             }
             NotStored::Pool(error) => error.into(),
-            NotStored::Nul => Self::coded("CANNOT", "The message has a NUL in it"),
+            NotStored::Nul => Self::coded(
+                "CANNOT",
+                "The message has a NUL in it, and not in a binary part of a literal8",
+            ),
         }
     }
 }

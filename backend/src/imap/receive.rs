@@ -32,6 +32,8 @@ pub(super) struct Receiving<'t> {
     pub(super) target: &'t Target,
     messages: Vec<Incoming>,
     open: Option<Open>,
+    /// How many literals and URLs there have been.
+    parts: usize,
     /// A URL that came as a literal.
     url: Option<Vec<u8>>,
     /// Bytes that URLs have named.
@@ -43,6 +45,8 @@ struct Open {
     options: AppendOptions,
     message: delivery::Message,
     size: u64,
+    /// Some of it came as literal8, which may have NULs (RFC 3516).
+    binary: bool,
 }
 
 impl Target {
@@ -57,6 +61,7 @@ impl Target {
             target: self,
             messages: Vec::new(),
             open: None,
+            parts: 0,
             url: None,
             copied: 0,
         };
@@ -88,6 +93,12 @@ impl Receiving<'_> {
         step: AppendStep<'_>,
         left: &mut Left,
     ) -> Result<(), Failure> {
+        if !matches!(step, AppendStep::Begin(_) | AppendStep::End) {
+            self.parts += 1;
+            if self.parts > limits::APPEND_PARTS_MAX {
+                return Err(Failure::coded("LIMIT", "Too many parts in one command"));
+            }
+        }
         match step {
             AppendStep::Begin(options) => self.begin(session, options),
             AppendStep::Literal => self.literal(session, left).await,
@@ -106,6 +117,7 @@ impl Receiving<'_> {
             options,
             message: delivery::Message::begin(parts, partition),
             size: 0,
+            binary: false,
         });
         Ok(())
     }
@@ -135,13 +147,8 @@ impl Receiving<'_> {
         let Left::Literal(literal) = *left else {
             return Err(Failure::bad("There is no literal"));
         };
-        if literal.binary {
-            return Err(Failure::coded(
-                "UNKNOWN-CTE",
-                "Binary messages aren't taken here",
-            ));
-        }
         self.grow(session, literal.size)?;
+        self.open()?.binary |= literal.binary;
         ask(session, literal, left).await?;
         while let Some(bytes) = some(session, left).await? {
             self.write(bytes).await?;
@@ -175,7 +182,10 @@ impl Receiving<'_> {
             // RFC 3502: to be refused.
             return Err(Failure::coded("CANNOT", "The message has no bytes"));
         }
-        let message = open.message.finish().await?;
+        let message = match open.binary {
+            true => open.message.finish_binary().await?,
+            false => open.message.finish().await?,
+        };
         let flags = permitted(open.options.flags, self.target.rights);
         self.messages.push(Incoming {
             message,

@@ -34,12 +34,12 @@ pub(in crate::imap) async fn find(
         return Ok(None);
     };
     let SectionText::HeaderFields { names, not } = &section.text else {
-        return Ok(Some(Found::At(partial(section, range))));
+        return Ok(Some(Found::At(partial(section.partial, range))));
     };
     let end = range.end.min(range.start + HEADER_BYTES_MAX as u64);
     let header = read(session, content, range.start..end).await?;
     let mut fields = message::header_fields(&header, names, *not);
-    let chosen = partial(section, 0..fields.len() as u64);
+    let chosen = partial(section.partial, 0..fields.len() as u64);
     let chosen = in_memory(&chosen).unwrap_or_default();
     fields.truncate(chosen.end);
     fields.drain(..chosen.start.min(fields.len()));
@@ -58,6 +58,15 @@ pub(super) async fn send(
         Some(Found::Bytes(bytes)) => return literal(session, &bytes).await,
         Some(Found::At(range)) => range,
     };
+    send_range(session, content, range).await
+}
+
+/// Sends some of the message's bytes as a literal.
+pub(super) async fn send_range(
+    session: &mut Session,
+    content: &Content,
+    range: Range<u64>,
+) -> Result<(), Failure> {
     if let Some(file) = &content.file
         && range.end - range.start > PIECE_BYTES
     {
@@ -89,8 +98,8 @@ fn locate(section: &Section, message: &Message, content: &Content) -> Option<Ran
 }
 
 /// What `<from.count>` leaves of it.
-fn partial(section: &Section, range: Range<u64>) -> Range<u64> {
-    let Some((from, count)) = section.partial else {
+pub(super) fn partial(given: Option<(u32, u32)>, range: Range<u64>) -> Range<u64> {
+    let Some((from, count)) = given else {
         return range;
     };
     let start = range.end.min(range.start + u64::from(from));

@@ -45,7 +45,7 @@ pub use flags::{FlagList, SYSTEM_FLAGS};
 pub use list_command::{ListCommand, Returns, Selection};
 pub use response::{List, Status, StatusKind, list, status};
 pub use search::{Charset, DateOf, SearchCommand, SearchError, SearchKey, SearchReturns, When};
-pub use section::{Section, SectionForm, SectionText};
+pub use section::{BinarySection, Section, SectionForm, SectionText};
 pub use select_command::{Resync, SelectCommand};
 pub use sequence::{Ranges, SequenceSet};
 pub use status_items::{StatusCommand, StatusItem};
