@@ -7,7 +7,7 @@ use ravenry_core::rt::{self, PoolError};
 
 use crate::message;
 use crate::shard::Parts;
-use crate::store::{Ready, Staged, StoreError};
+use crate::store::{Ready, Staged, Store, StoreError};
 
 /// So much is gathered before it is written.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -19,7 +19,7 @@ pub(crate) enum NotStored {
     Store(StoreError),
     /// Too much waits for it.
     Pool(PoolError),
-    /// It has a NUL in it, which no literal can carry (RFC 3501 section 9, CHAR8).
+    /// It has a NUL in it, which no literal can carry (RFC 3501 section 9, CHAR8), where it can't be encoded.
     Nul,
 }
 
@@ -44,6 +44,7 @@ pub(crate) struct Message {
     /// What is kept of it for SEARCH, made when the first bytes are written.
     record: Vec<u8>,
     gathered: Vec<u8>,
+    size: u64,
     has_nul: bool,
 }
 
@@ -55,6 +56,7 @@ impl Message {
             staged: None,
             record: Vec::new(),
             gathered: Vec::new(),
+            size: 0,
             has_nul: false,
         }
     }
@@ -62,6 +64,7 @@ impl Message {
     /// Adds to it.
     pub(crate) async fn write(&mut self, bytes: Vec<u8>) -> Result<(), NotStored> {
         self.has_nul |= memchr::memchr(0, &bytes).is_some();
+        self.size += bytes.len() as u64;
         if self.gathered.is_empty() {
             self.gathered = bytes;
         } else {
@@ -106,20 +109,46 @@ impl Message {
         let (staged, store, partition) =
             (self.staged.take(), self.parts.store.clone(), self.partition);
         let record = self.record;
-        let finished = self.parts.disk.run(move || {
-            // A message that came in pieces has its structure made when it is asked for.
-            let whole = staged.is_none();
-            let mut staged = staged.map_or_else(|| store.stage(&partition), Ok)?;
-            staged.write(&bytes)?;
-            let mut ready = staged.finish()?;
-            ready.structure = match whole {
-                true => message::record(&bytes),
-                false => record,
-            };
-            Ok::<_, StoreError>(ready)
+        let finished = self.parts.disk.run(move || match staged {
+            // A message that came in pieces has its structure made when it is first asked for.
+            Some(mut staged) => {
+                staged.write(&bytes)?;
+                let mut ready = staged.finish()?;
+                ready.structure = record;
+                Ok(ready)
+            }
+            None => whole(&store, &partition, &bytes),
         });
         Ok(finished.await??)
     }
+
+    /// The same where NULs may be in parts of the encoding "binary" (RFC 3516): what is stored has these parts in base64.
+    pub(crate) async fn finish_binary(mut self) -> Result<Ready, NotStored> {
+        if !self.has_nul {
+            return self.finish().await;
+        }
+        let mut bytes = std::mem::take(&mut self.gathered);
+        let (staged, store, partition) =
+            (self.staged.take(), self.parts.store.clone(), self.partition);
+        let finished = self.parts.read_whole(self.size, move || {
+            if let Some(mut staged) = staged {
+                staged.write(&bytes)?;
+                bytes = staged.read_back()?;
+            }
+            let encoded = message::without_nuls(&bytes).ok_or(NotStored::Nul)?;
+            Ok(whole(&store, &partition, &encoded)?)
+        });
+        finished.await?
+    }
+}
+
+/// Stores a message that is here as a whole.
+fn whole(store: &Store, partition: &str, bytes: &[u8]) -> Result<Ready, StoreError> {
+    let mut staged = store.stage(partition)?;
+    staged.write(bytes)?;
+    let mut ready = staged.finish()?;
+    ready.structure = message::record(bytes);
+    Ok(ready)
 }
 
 /// The date of a message that comes without one.

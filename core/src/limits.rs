@@ -24,6 +24,9 @@ pub const COMMAND_BYTES_MAX: usize = 256 * 1024;
 /// a SASL response.
 pub const LOGIN_COMMAND_BYTES_MAX: usize = 16 * 1024;
 
+/// A URL in a literal (CATENATE): what a line may have.
+pub const URL_BYTES_MAX: u64 = LINE_BYTES_MAX as u64;
+
 /// What is read and dropped of one command that can't be taken, before the connection is given up.
 pub const DISCARD_BYTES_MAX: u64 = 64 * MIB;
 
@@ -260,6 +263,9 @@ pub const MESSAGE_BYTES_MOST: u64 = 4 * GIB - 1;
 
 /// Messages in one APPEND (RFC 3502): each is a file that is open until all have come.
 pub const APPEND_MESSAGES_MAX: usize = 256;
+
+/// Literals and URLs of one APPEND (CATENATE, RFC 4469): each URL may open a file.
+pub const APPEND_PARTS_MAX: usize = 1024;
 
 /// How long expunged messages and deleted mailboxes can be brought back.
 pub const KEEP_REMOVED_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);

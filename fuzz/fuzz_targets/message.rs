@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use ravenry_backend::message::{
-    Field, Part, Structure, Summary, header_fields, record, record_of_beginning, record_of_header,
-    sent_date, texts,
+    Field, Part, Structure, Summary, header_fields, preview, record, record_of_beginning, record_of_header,
+    sent_date, texts, without_nuls,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -41,4 +41,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let _ = (sent_date(bytes), Structure::decode(bytes));
     texts(bytes, |_, _| true);
+    let text = preview(bytes);
+    assert!(text.chars().count() <= 200 && !text.chars().any(char::is_control));
+    assert!(without_nuls(bytes).is_none_or(|made| !made.contains(&0)));
 });

@@ -5,8 +5,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use ravenry_core::proto::imap::{
-    AppendOptions, Cursor, DateTime, Day, FetchCommand, FetchItem, FlagList, GetMetadata, SearchCommand,
-    SectionForm, SequenceSet, SetMetadata, SortCommand, StatusCommand, StoreCommand, ThreadCommand,
+    AppendOptions, AppendStep, AppendText, Cursor, DateTime, Day, FetchCommand, FetchItem, FlagList, GetMetadata,
+    MessageUrl, SearchCommand, SectionForm, SequenceSet, SetMetadata, SortCommand, StatusCommand, StoreCommand,
+    ThreadCommand, url_in_code,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -22,10 +23,17 @@ fuzz_target!(|bytes: &[u8]| {
         sets(&store.set);
         flags(&store.flags);
     }
-    if let Ok(options) = AppendOptions::parse(bytes) {
+    if let Ok(options) = AppendOptions::read(&mut Cursor::new(bytes)) {
         flags(&options.flags);
         options.date.iter().for_each(date);
     }
+    append(bytes);
+    let _ = MessageUrl::parse(bytes);
+    assert!(
+        url_in_code(bytes)
+            .bytes()
+            .all(|byte| matches!(byte, b'!'..=b'~') && byte != b']')
+    );
     if let Ok(set) = SequenceSet::parse(bytes) {
         sets(&set);
     }
@@ -36,6 +44,24 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(Day::parse(day.to_string().as_bytes()), Some(day));
     }
 });
+
+/// An APPEND's texts, with a literal at each line's end: a message ends before the next one begins.
+fn append(bytes: &[u8]) {
+    let mut text = AppendText::default();
+    let mut lines = bytes.split(|byte| *byte == b'\n').peekable();
+    let mut open = false;
+    while let Some(line) = lines.next() {
+        let Ok(steps) = text.read(line, lines.peek().is_some()) else {
+            return;
+        };
+        for step in steps {
+            let begins = matches!(step, AppendStep::Begin(_));
+            assert_ne!(begins, open);
+            open = step != AppendStep::End;
+        }
+    }
+    assert!(!open, "the command ends within a message");
+}
 
 /// A set is read back, and what it stands for is in order.
 fn sets(set: &SequenceSet) {
@@ -70,9 +96,16 @@ fn date(date: &DateTime) {
 /// The name in an answer is what one may ask for.
 fn item(item: &FetchItem) {
     let mut wanted = item.clone();
-    if let FetchItem::Section(section) = &mut wanted {
-        section.partial = None;
-        section.peek &= section.form != SectionForm::Body;
+    match &mut wanted {
+        FetchItem::Section(section) => {
+            section.partial = None;
+            section.peek &= section.form != SectionForm::Body;
+        }
+        FetchItem::Binary(section) => {
+            section.partial = None;
+            section.peek = false;
+        }
+        _ => {}
     }
     let mut command = b" 1 (".to_vec();
     wanted.write_name(&mut command);

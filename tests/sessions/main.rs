@@ -18,6 +18,7 @@ mod dice;
 #[path = "../simulation/leg.rs"]
 mod leg;
 mod model;
+mod replace;
 mod resync;
 mod run;
 mod script;

@@ -12,6 +12,7 @@ use crate::client::{Client, Piece, Reply, Shared};
 use crate::dice;
 use crate::leg::Gone;
 use crate::model::{self, NAMES, ROAMS, key_of, message};
+use crate::replace::replace;
 use crate::resync;
 use crate::run::Meeting;
 use crate::store;
@@ -79,7 +80,7 @@ async fn again(
     None
 }
 
-fn text(text: impl Into<String>) -> Piece {
+pub(crate) fn text(text: impl Into<String>) -> Piece {
     Piece::Text(text.into())
 }
 
@@ -124,7 +125,7 @@ async fn select(client: &mut Client) -> Result<(), Gone> {
 }
 
 /// One of those that the client uses.
-fn a_mailbox(client: &Client) -> String {
+pub(crate) fn a_mailbox(client: &Client) -> String {
     match dice::below(5) {
         0 | 1 => format!("user.u{}", client.number % 2),
         2 | 3 => "shared".to_owned(),
@@ -185,7 +186,7 @@ pub(crate) fn refused(client: &Client, what: &str, reply: &Reply) {
 }
 
 /// A refusal by a mailbox that may have another name by now.
-fn refused_at(client: &Client, mailbox: &str, what: &str, reply: &Reply) {
+pub(crate) fn refused_at(client: &Client, mailbox: &str, what: &str, reply: &Reply) {
     let codes = ["NONEXISTENT", "TRYCREATE", "ALREADYEXISTS"];
     if mailbox != ROAMS || !codes.contains(&reply.code()[0]) {
         refused(client, what, reply);
@@ -198,7 +199,8 @@ async fn step(client: &mut Client) -> Result<(), Gone> {
         return select(client).await;
     }
     match dice::below(100) {
-        0..20 => append(client).await?,
+        0..16 => append(client).await?,
+        16..20 => replace(client).await?,
         20..40 => store::store(client).await?,
         40..48 => delete(client).await?,
         48..56 => expunge(client).await?,

@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::session::{Done, Reply, Session};
 use super::{
     acl, append, basic, compress, copy, create, delete, expunge, fetch, idle, list, login,
-    metadata, namespace, quota, rename, search, select, sort, starttls, status, store, subscribe,
-    thread, unauthenticate,
+    metadata, namespace, quota, rename, replace, search, select, sort, starttls, status, store,
+    subscribe, thread, unauthenticate,
 };
 
 /// The states of RFC 3501 section 3 that a command needs.
@@ -97,9 +97,10 @@ commands! {
     Idle Authenticated true ["IDLE"] idle::idle;
     Close Authenticated false [] select::close;
     Unselect Authenticated false ["UNSELECT"] select::unselect;
-    Append Authenticated true ["UIDPLUS" "MULTIAPPEND"] append::without_literal;
+    Append Authenticated true ["UIDPLUS" "MULTIAPPEND" "CATENATE"] append::without_literal;
+    Replace Selected true ["REPLACE"] replace::without_literal;
     Check Selected true [] basic::check;
-    Fetch Selected false ["OBJECTID" "SAVEDATE"] fetch::fetch;
+    Fetch Selected false ["OBJECTID" "SAVEDATE" "BINARY" "PREVIEW"] fetch::fetch;
     Search Selected false ["ESEARCH" "SEARCHRES" "WITHIN"] search::search;
     Sort Selected false ["SORT" "SORT=DISPLAY" "ESORT" "I18NLEVEL=1"] sort::sort;
     Thread Selected false ["THREAD=ORDEREDSUBJECT" "THREAD=REFERENCES"] thread::thread;
@@ -169,7 +170,7 @@ fn count(session: &Session, verb: Verb) {
         | Verb::Unauthenticate => &metrics.commands_session,
         Verb::Login | Verb::Authenticate => &metrics.commands_login,
         Verb::Select | Verb::Examine | Verb::Close | Verb::Unselect => &metrics.commands_select,
-        Verb::Append => &metrics.commands_append,
+        Verb::Append | Verb::Replace => &metrics.commands_append,
         Verb::Idle => &metrics.commands_idle,
         Verb::List | Verb::Lsub | Verb::Status => &metrics.commands_list,
         Verb::Check => &metrics.commands_message,

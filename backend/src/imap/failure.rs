@@ -182,7 +182,10 @@ impl From<NotStored> for Failure {
                 Self::unavailable("The message can't be stored at the moment")
             }
             NotStored::Pool(error) => error.into(),
-            NotStored::Nul => Self::coded("CANNOT", "The message has a NUL in it"),
+            NotStored::Nul => Self::coded(
+                "CANNOT",
+                "The message has a NUL in it, and not in a binary part of a literal8",
+            ),
         }
     }
 }
@@ -199,6 +202,7 @@ impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::NoMailbox => Self::nonexistent(),
+            Refused::NoMessage => Self::coded("EXPUNGEISSUED", "The message isn't there any more"),
             Refused::Exists => Self::coded("ALREADYEXISTS", "Mailbox already exists"),
             Refused::TooLong => Self::coded("LIMIT", "A name or an ACL would be too long"),
             Refused::NoPartition => Self::coded("CANNOT", "There is no such partition"),

@@ -1,14 +1,17 @@
-//! FETCH (RFC 3501 section 6.4.5), with MODSEQ, CHANGEDSINCE and VANISHED (RFC 7162), EMAILID and THREADID (RFC 8474) and SAVEDATE (RFC 8514).
+//! FETCH (RFC 3501 section 6.4.5), with MODSEQ, CHANGEDSINCE and VANISHED (RFC 7162), EMAILID and THREADID (RFC 8474), SAVEDATE (RFC 8514),
+//! BINARY (RFC 3516) and PREVIEW (RFC 8970).
 //!
 //! Messages are answered in slices: their records are read from the index, what lies in files on threads that may wait
 //! for the disk, and the answers are put together on the shard. A large part is sent piece by piece.
 
-mod content;
-mod section;
+mod binary;
+pub(super) mod content;
+pub(super) mod section;
 
 use std::io::{self, Write};
 
 use ravenry_core::mailboxes::Rights;
+use ravenry_core::proto::imap::encode;
 use ravenry_core::proto::imap::{Command, DateTime, FetchCommand, FetchItem, Uids};
 
 use self::content::{Content, Wanted};
@@ -58,10 +61,19 @@ pub(super) async fn fetch(
         silent,
     };
     all = all.max(fetch.run(session, selected, &uids).await?);
-    session.tell(selected, command.uid, &fetch.silent).await?;
+    let silent = match all {
+        All::There | All::Expunged => fetch.silent,
+        // Some have become \Seen and had no response.
+        All::UnknownEncoding | All::Unreadable => Silent::default(),
+    };
+    session.tell(selected, command.uid, &silent).await?;
     match all {
         All::There => COMPLETED,
         All::Expunged => ok("OK [EXPUNGEISSUED] Some of the messages are gone"),
+        All::UnknownEncoding => Err(Failure::coded(
+            "UNKNOWN-CTE",
+            "Parts are in a transfer encoding that isn't known here",
+        )),
         All::Unreadable => Err(Failure::unavailable("Some of the messages can't be read")),
     }
 }
@@ -72,6 +84,8 @@ enum All {
     There,
     /// Messages are gone that the client doesn't know to be.
     Expunged,
+    /// Parts are in an encoding that isn't known: their messages have no response.
+    UnknownEncoding,
     /// Files can't be read.
     Unreadable,
 }
@@ -198,7 +212,7 @@ impl Fetch {
                 match content {
                     Ok(content) => {
                         let one = (number, message, &content);
-                        self.one(session, selected, one).await?;
+                        all = all.max(self.one(session, selected, one).await?);
                     }
                     Err(error) => {
                         let path = parts.store.path(&selected.mailbox, message.uid);
@@ -212,25 +226,66 @@ impl Fetch {
         Ok(all)
     }
 
+    /// What there is to know of the items of BINARY, item by item, before a response begins, if there are such; or why there can't be
+    /// a response.
+    async fn parts(
+        &self,
+        session: &Session,
+        message: &Message,
+        content: &Content,
+    ) -> Result<Result<Vec<binary::Found>, All>, Failure> {
+        let mut parts = Vec::new();
+        if !self.items.iter().any(binary::is) {
+            return Ok(Ok(parts));
+        }
+        for item in &self.items {
+            match binary::find(session, item, message, content).await {
+                Ok(Some(found)) => parts.push(found),
+                Ok(None) => return Ok(Err(All::UnknownEncoding)),
+                Err(Failure::Torn(why)) => {
+                    tracing::error!(session = %session.id, "UID {}: {why}", message.uid);
+                    return Ok(Err(All::Unreadable));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(Ok(parts))
+    }
+
     /// Answers for one message.
     async fn one(
         &self,
         session: &mut Session,
         selected: &Selected,
         (number, message, content): (u32, &Message, &Content),
-    ) -> Result<(), Failure> {
+    ) -> Result<All, Failure> {
+        let parts = match self.parts(session, message, content).await? {
+            Ok(parts) => parts,
+            Err(why) => return Ok(why),
+        };
         let mut line = format!("* {number} FETCH (").into_bytes();
         for (at, (item, name)) in self.items.iter().zip(&self.names).enumerate() {
             if at > 0 {
                 line.push(b' ');
             }
             line.extend_from_slice(name);
-            if let FetchItem::Section(section) = item {
-                session.client.push(&std::mem::take(&mut line));
-                let sent = section::send(session, section, message, content).await;
-                sent.map_err(torn)?;
-            } else {
-                let _ = value(&mut line, item, selected, (message, content));
+            match (item, parts.get(at)) {
+                (FetchItem::Section(section), _) => {
+                    session.client.push(&std::mem::take(&mut line));
+                    let sent = section::send(session, section, message, content).await;
+                    sent.map_err(torn)?;
+                }
+                (_, Some(binary::Found::Part(part, given))) => {
+                    session.client.push(&std::mem::take(&mut line));
+                    let sent = binary::send(session, part, *given, content).await;
+                    sent.map_err(torn)?;
+                }
+                (_, Some(binary::Found::Size(size))) => line.extend(size.to_string().bytes()),
+                (FetchItem::BinarySize(_), _) => line.push(b'0'),
+                (FetchItem::Binary(_), _) => line.extend_from_slice(b"NIL"),
+                _ => {
+                    let _ = value(&mut line, item, selected, (message, content));
+                }
             }
         }
         if self.silent.uids.has(message.uid) && !self.items.contains(&FetchItem::Flags) {
@@ -241,7 +296,8 @@ impl Fetch {
         }
         line.extend_from_slice(b")\r\n");
         session.client.send(&line).await?;
-        Ok(session.client.flush_if_large().await?)
+        session.client.flush_if_large().await?;
+        Ok(All::There)
     }
 }
 
@@ -276,6 +332,11 @@ fn value(
         FetchItem::Uid => write!(line, "{}", message.uid),
         FetchItem::ModSeq => write!(line, "({})", message.modseq),
         FetchItem::EmailId => write!(line, "({})", objectid::email_id(&message.digest)),
+        FetchItem::Preview => {
+            let written = encode::string(line, content.preview.as_bytes());
+            written.expect("invariant: a preview has no control characters");
+            Ok(())
+        }
         FetchItem::ThreadId => line.write_all(b"NIL"),
         FetchItem::SaveDate => {
             let (seconds, zone) = (message.saved, 0);
@@ -284,6 +345,6 @@ fn value(
         FetchItem::Envelope => line.write_all(structure.map_or(b"", Structure::envelope)),
         FetchItem::Body => line.write_all(&structure.map(Structure::body).unwrap_or_default()),
         FetchItem::BodyStructure => line.write_all(structure.map_or(b"", Structure::bodystructure)),
-        FetchItem::Section(_) => Ok(()),
+        FetchItem::Section(_) | FetchItem::Binary(_) | FetchItem::BinarySize(_) => Ok(()),
     }
 }

@@ -7,6 +7,7 @@
 mod acl;
 mod append;
 mod basic;
+mod catenate;
 mod compress;
 mod condstore;
 mod copy;
@@ -28,7 +29,9 @@ mod news;
 mod numbering;
 mod numbers;
 mod quota;
+mod receive;
 mod rename;
+mod replace;
 mod search;
 mod select;
 mod session;

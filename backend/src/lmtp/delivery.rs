@@ -237,6 +237,7 @@ fn why_refused(refused: &Refused) -> Reply {
         Refused::Full => NO_ROOM,
         Refused::OverQuota => OVER_QUOTA,
         Refused::Exists
+        | Refused::NoMessage
         | Refused::TooLong
         | Refused::NoPartition
         | Refused::KeywordsFull

@@ -113,6 +113,12 @@ impl Content {
     }
 }
 
+/// The transfer encoding that a part's header names, in capitals; empty: it names none.
+#[must_use]
+pub fn transfer_encoding(header: &[u8]) -> Vec<u8> {
+    Content::read(header, false).encoding.unwrap_or_default()
+}
+
 fn read_type(words: &mut Words<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
     let kind = words.token()?.to_ascii_uppercase();
     words.is(b'/').then_some(())?;

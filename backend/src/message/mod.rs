@@ -10,12 +10,14 @@
 //! RFC 3501 sections 6.4.5 and 7.4.2, RFC 9051; RFC 5322, RFC 2045 to 2047, RFC 2231.
 
 mod address;
+mod binary;
 mod body;
 mod content;
 mod date;
 mod encoding;
 mod envelope;
 mod header;
+mod preview;
 mod record;
 mod structure;
 mod summary;
@@ -26,8 +28,12 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use binary::without_nuls;
+pub use content::transfer_encoding;
 pub use date::{Day, Sent, sent, sent_date};
+pub use encoding::Decoder;
 pub use header::{decoded, field_values, header_fields, header_length};
+pub use preview::preview;
 pub use record::{record, record_of_beginning, record_of_header};
 pub use structure::{Part, Structure};
 pub use summary::{Address, Field, Summary, Value};

@@ -199,6 +199,7 @@ pub(crate) fn refused(name: &Name, refused: Refused) -> String {
     let what = shown(name);
     match refused {
         Refused::NoMailbox => missing(name),
+        Refused::NoMessage => format!("a message of {what} isn't there any more"),
         Refused::Exists => format!("{what} is there already"),
         Refused::NoPartition => {
             "there is no such partition: [backend] partitions has their names".to_owned()

@@ -1,4 +1,4 @@
-//! Orders about messages: APPEND, STORE, EXPUNGE, COPY and MOVE (RFC 3501 section 6.4, RFC 7162, RFC 6851).
+//! Orders about messages: APPEND, STORE, EXPUNGE, COPY, MOVE and REPLACE (RFC 3501 section 6.4, RFC 7162, RFC 6851, RFC 8508).
 //!
 //! A message's modseq is the mailbox' own after the order that changed it, so it only grows. A message that is removed
 //! goes to `expunged`, and its file stays where it is.
@@ -13,10 +13,15 @@ use super::{Expunged, Flags, Mailbox, MailboxId, Message, Rests, StoreError, Usa
 
 impl Transaction<'_> {
     pub(super) fn append(&mut self, id: MailboxId, messages: &[Incoming]) -> Answer {
+        self.append_for(id, messages, Usage::default())
+    }
+
+    /// Adds messages where so much goes in return, of the same quota root.
+    fn append_for(&mut self, id: MailboxId, messages: &[Incoming], goes: Usage) -> Answer {
         let mut mailbox = or_refuse!(self.open(id)?);
         or_refuse!(room_for(&mailbox, messages.len()));
         let more = Usage::of_sizes(messages.iter().map(|incoming| incoming.message.size));
-        or_refuse!(self.has_room(&mailbox.name, more)?);
+        or_refuse!(self.has_room(&mailbox.name, more.without(goes))?);
         let mut keywords = mailbox.keywords.clone();
         let mut flags = Vec::with_capacity(messages.len());
         for incoming in messages {
@@ -198,6 +203,34 @@ impl Transaction<'_> {
             from: taken,
             to: appended,
         }))
+    }
+
+    pub(super) fn replace(
+        &mut self,
+        (from, uid): (MailboxId, u32),
+        to: MailboxId,
+        message: &Incoming,
+    ) -> Answer {
+        let mut one = Uids::default();
+        one.push(uid);
+        let Ok(source) = self.open(from)? else {
+            return Ok(Err(Refused::NoMessage));
+        };
+        let replaced = self.messages(from, Some(&one))?;
+        if replaced.is_empty() {
+            return Ok(Err(Refused::NoMessage));
+        }
+        let target = or_refuse!(self.open(to)?);
+        let mut goes = Usage::default();
+        if self.root_of(&source.name)? == self.root_of(&target.name)? {
+            goes = Usage::of_messages(replaced.iter());
+        }
+        let appended = or_refuse!(self.append_for(to, std::slice::from_ref(message), goes)?);
+        // Anew: it may be the target itself.
+        let mut source = or_refuse!(self.open(from)?);
+        self.remove(&mut source, replaced, Rests::File)?;
+        self.keep(source)?;
+        Ok(Ok(appended))
     }
 
     pub(super) fn move_all(&mut self, from: &Name, to: &Name) -> Answer {

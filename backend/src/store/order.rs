@@ -141,6 +141,17 @@ pub enum Order {
         /// And removes them there (RFC 6851).
         moves: bool,
     },
+    /// Adds a message and removes another one, of the same mailbox or not (RFC 8508).
+    Replace {
+        /// Where the one is that goes.
+        from: MailboxId,
+        /// Which.
+        uid: u32,
+        /// Where the new one comes.
+        to: MailboxId,
+        /// That.
+        message: Incoming,
+    },
     /// Moves all messages of a mailbox to another (RFC 3501 section 6.3.5, RENAME of INBOX).
     MoveAll {
         /// Where from.
@@ -214,7 +225,7 @@ pub enum Outcome {
     },
     /// Nothing to be told of.
     Done,
-    /// [`Order::Append`]
+    /// [`Order::Append`], [`Order::Replace`]
     Appended(Appended),
     /// [`Order::Flags`]
     Flagged {
@@ -272,6 +283,8 @@ pub type Annotated = (MetadataEntry, Option<Vec<u8>>);
 pub enum Refused {
     /// There is no such mailbox.
     NoMailbox,
+    /// The message that is to be replaced isn't there.
+    NoMessage,
     /// The name is taken.
     Exists,
     /// A name, or an ACL, would be longer than it may be.

@@ -85,7 +85,7 @@ impl Usage {
         }
     }
 
-    fn without(self, other: Self) -> Self {
+    pub(super) fn without(self, other: Self) -> Self {
         Self {
             storage: self.storage.saturating_sub(other.storage),
             messages: self.messages.saturating_sub(other.messages),

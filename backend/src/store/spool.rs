@@ -364,6 +364,15 @@ impl Staged {
         Ok(())
     }
 
+    /// All that has been written.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn read_back(&self) -> Result<Vec<u8>, StoreError> {
+        let path = &self.ready.path;
+        fs::read(&***path).map_err(|error| StoreError::io("read", path, error))
+    }
+
     /// Brings it to the disk.
     ///
     /// # Errors

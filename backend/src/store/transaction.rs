@@ -140,6 +140,12 @@ impl<'s> Transaction<'s> {
                 to,
                 moves,
             } => self.copy(*from, uids, *to, *moves),
+            Order::Replace {
+                from,
+                uid,
+                to,
+                message,
+            } => self.replace((*from, *uid), *to, message),
             Order::MoveAll { from, to } => self.move_all(from, to),
             Order::Reconstruct { mailbox } => self.reconstruct(*mailbox),
             Order::Purge { before } => self.purge(*before),

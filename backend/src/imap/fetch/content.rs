@@ -7,32 +7,39 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ravenry_core::proto::imap::{FetchItem, Section, SectionText};
+use ravenry_core::proto::imap::{BinarySection, FetchItem, Section, SectionText};
 use ravenry_core::rt::PoolError;
 
-use crate::message::Structure;
+use crate::message::{Structure, preview};
 use crate::shard::{PIECE_BYTES, Parts};
 use crate::store::{Mailbox, Message};
 
 /// What a FETCH asks for.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wanted {
+pub(in crate::imap) struct Wanted {
     /// The message's header.
     header: bool,
     /// Its parts and bytes.
     whole: bool,
+    /// Its preview.
+    preview: bool,
     /// Its structure: the parts' places, ENVELOPE, BODYSTRUCTURE.
     structure: bool,
 }
 
 impl Wanted {
-    pub(super) fn of(items: &[FetchItem]) -> Self {
+    pub(in crate::imap) fn of(items: &[FetchItem]) -> Self {
         let mut wanted = Self::default();
         for item in items {
             match item {
                 FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => {
                     wanted.structure = true;
                 }
+                FetchItem::Binary(BinarySection { path, .. }) | FetchItem::BinarySize(path) => {
+                    wanted.whole = true;
+                    wanted.structure |= !path.is_empty();
+                }
+                FetchItem::Preview => wanted.preview = true,
                 FetchItem::Section(section) if is_header(section) => wanted.header = true,
                 FetchItem::Section(section) => {
                     wanted.whole = true;
@@ -45,12 +52,24 @@ impl Wanted {
     }
 
     fn bytes(self, message: &Message) -> u64 {
-        match (self.whole, self.header) {
-            (true, _) => message.size,
-            (false, true) => u64::from(message.header_size),
-            (false, false) => 0,
+        if self.whole {
+            return message.size;
         }
+        let header = match self.header {
+            true => u64::from(message.header_size),
+            false => 0,
+        };
+        let preview = match self.preview {
+            true => preview_bytes(message),
+            false => 0,
+        };
+        header.max(preview)
     }
+}
+
+/// How much of a message is looked at for its preview.
+fn preview_bytes(message: &Message) -> u64 {
+    message.size.min(PIECE_BYTES)
 }
 
 /// The section lies in the message's header.
@@ -64,12 +83,13 @@ fn is_header(section: &Section) -> bool {
 
 /// What has been read of a message.
 #[derive(Default)]
-pub(super) struct Content {
+pub(in crate::imap) struct Content {
     pub(super) structure: Option<Structure>,
     /// Its bytes, from the first on.
     pub(super) bytes: Vec<u8>,
     /// Where it was too large: the file.
     pub(super) file: Option<Arc<File>>,
+    pub(super) preview: String,
 }
 
 impl Content {
@@ -80,7 +100,7 @@ impl Content {
 }
 
 /// Reads the first of these messages; gives with them which they are.
-pub(super) async fn load<'m>(
+pub(in crate::imap) async fn load<'m>(
     parts: &Parts,
     mailbox: &Mailbox,
     messages: &'m [Message],
@@ -147,7 +167,22 @@ impl Content {
             content.bytes = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
             File::open(path())?.read_exact_at(&mut content.bytes, 0)?;
         }
+        if wanted.preview {
+            content.preview = content.read_preview(message)?;
+        }
         Ok(content)
+    }
+
+    /// From the bytes that are here, or those of the file that is open.
+    fn read_preview(&self, message: &Message) -> io::Result<String> {
+        let most = usize::try_from(preview_bytes(message)).unwrap_or(usize::MAX);
+        let Some(file) = &self.file else {
+            let here = self.bytes.get(..most).unwrap_or(&self.bytes);
+            return Ok(preview(here));
+        };
+        let mut begin = vec![0; most];
+        file.read_exact_at(&mut begin, 0)?;
+        Ok(preview(&begin))
     }
 }
 

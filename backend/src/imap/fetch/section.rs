@@ -15,6 +15,37 @@ use crate::message::{self, HEADER_BYTES_MAX, Part};
 use crate::shard::PIECE_BYTES;
 use crate::store::Message;
 
+/// A section's bytes.
+pub(in crate::imap) enum Found {
+    /// These.
+    Bytes(Vec<u8>),
+    /// Those that are here in the message.
+    At(Range<u64>),
+}
+
+/// Finds them; `None`: there is no such part.
+pub(in crate::imap) async fn find(
+    session: &Session,
+    section: &Section,
+    message: &Message,
+    content: &Content,
+) -> Result<Option<Found>, Failure> {
+    let Some(range) = locate(section, message, content) else {
+        return Ok(None);
+    };
+    let SectionText::HeaderFields { names, not } = &section.text else {
+        return Ok(Some(Found::At(partial(section.partial, range))));
+    };
+    let end = range.end.min(range.start + HEADER_BYTES_MAX as u64);
+    let header = read(session, content, range.start..end).await?;
+    let mut fields = message::header_fields(&header, names, *not);
+    let chosen = partial(section.partial, 0..fields.len() as u64);
+    let chosen = in_memory(&chosen).unwrap_or_default();
+    fields.truncate(chosen.end);
+    fields.drain(..chosen.start.min(fields.len()));
+    Ok(Some(Found::Bytes(fields)))
+}
+
 /// Sends it.
 pub(super) async fn send(
     session: &mut Session,
@@ -22,18 +53,20 @@ pub(super) async fn send(
     message: &Message,
     content: &Content,
 ) -> Result<(), Failure> {
-    let Some(range) = locate(section, message, content) else {
-        return Ok(session.client.send(b"NIL").await?);
+    let range = match find(session, section, message, content).await? {
+        None => return Ok(session.client.send(b"NIL").await?),
+        Some(Found::Bytes(bytes)) => return literal(session, &bytes).await,
+        Some(Found::At(range)) => range,
     };
-    if let SectionText::HeaderFields { names, not } = &section.text {
-        let end = range.end.min(range.start + HEADER_BYTES_MAX as u64);
-        let header = read(session, content, range.start..end).await?;
-        let fields = message::header_fields(&header, names, *not);
-        let chosen = partial(section, 0..fields.len() as u64);
-        let chosen = in_memory(&chosen).and_then(|chosen| fields.get(chosen));
-        return literal(session, chosen.unwrap_or_default()).await;
-    }
-    let range = partial(section, range);
+    send_range(session, content, range).await
+}
+
+/// Sends some of the message's bytes as a literal.
+pub(super) async fn send_range(
+    session: &mut Session,
+    content: &Content,
+    range: Range<u64>,
+) -> Result<(), Failure> {
     if let Some(file) = &content.file
         && range.end - range.start > PIECE_BYTES
     {
@@ -65,8 +98,8 @@ fn locate(section: &Section, message: &Message, content: &Content) -> Option<Ran
 }
 
 /// What `<from.count>` leaves of it.
-fn partial(section: &Section, range: Range<u64>) -> Range<u64> {
-    let Some((from, count)) = section.partial else {
+pub(super) fn partial(given: Option<(u32, u32)>, range: Range<u64>) -> Range<u64> {
+    let Some((from, count)) = given else {
         return range;
     };
     let start = range.end.min(range.start + u64::from(from));
@@ -78,7 +111,11 @@ fn in_memory(range: &Range<u64>) -> Option<Range<usize>> {
 }
 
 /// Some of the message's bytes.
-async fn read(session: &Session, content: &Content, range: Range<u64>) -> Result<Vec<u8>, Failure> {
+pub(in crate::imap) async fn read(
+    session: &Session,
+    content: &Content,
+    range: Range<u64>,
+) -> Result<Vec<u8>, Failure> {
     let Some(file) = &content.file else {
         let bytes = in_memory(&range).and_then(|range| content.bytes.get(range));
         let bytes = bytes

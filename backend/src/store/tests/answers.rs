@@ -4,7 +4,7 @@ use super::{
     Order, Outcome, Refused, append, body, create, created, incoming, messages, name, one, open,
     open_with, settings, uids,
 };
-use crate::store::{Appended, FlagChange, Flags, Mode, SpecialUse, Store, StoreError};
+use crate::store::{Appended, FlagChange, Flags, MailboxId, Mode, SpecialUse, Store, StoreError};
 
 #[test]
 fn a_message_is_a_file_that_anybody_can_read() {
@@ -261,6 +261,47 @@ fn copies_have_all_but_the_uid() {
         (body(&store, to, 2), body(&store, to, 3)),
         (b"one".to_vec(), b"two".to_vec())
     );
+}
+
+#[test]
+fn replacing_is_one_change() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut writer, store, _) = open(root.path());
+    let (drafts, sent) = (
+        created(&mut writer, "user.alice"),
+        created(&mut writer, "user.alice.a"),
+    );
+    append(&mut writer, &store, drafts, b"old", 0);
+    let replace = |from, uid, to| Order::Replace {
+        from,
+        uid,
+        to,
+        message: incoming(&store, b"new", Flags::SEEN, &["A"]),
+    };
+    let gone = MailboxId::parse("0000000000000999").unwrap();
+    for (order, why) in [
+        (replace(drafts, 2, sent), Refused::NoMessage),
+        (replace(gone, 1, sent), Refused::NoMessage),
+        (replace(drafts, 1, gone), Refused::NoMailbox),
+    ] {
+        let group = writer.carry_out(&[order]);
+        assert_eq!(group.outcomes, [Err(why)]);
+        assert_eq!(group.changes, []);
+    }
+    for (uid, to, new) in [(1, drafts, 2), (2, sent, 1)] {
+        let group = writer.carry_out(&[replace(drafts, uid, to)]);
+        assert!(matches!(group.outcomes[..], [Ok(Outcome::Appended(_))]));
+        assert_eq!(body(&store, to, new), b"new");
+        let gone = group.changes.iter().find(|it| it.mailbox == drafts);
+        assert_eq!(
+            gone.map(|it| it.expunged.clone()),
+            Some(uids(&uid.to_string()))
+        );
+    }
+    assert!(messages(&store, drafts).is_empty());
+    assert_eq!(messages(&store, sent).len(), 1);
+    assert_eq!(store.expunged(drafts).unwrap().len(), 2);
+    assert_eq!(store.check(true, |_| {}).unwrap().findings, []);
 }
 
 #[test]

@@ -43,6 +43,7 @@ fn a_step() -> impl Strategy<Value = Step> {
             .prop_map(|(at, set, mode, flags, keyword, since)| Step::Flags(at, set, mode, flags, keyword, since)),
         2 => (at(), prop::option::of(set())).prop_map(|(at, set)| Step::Expunge(at, set)),
         3 => (at(), set(), at(), any::<bool>()).prop_map(|(from, set, to, moves)| Step::Copy(from, set, to, moves)),
+        2 => (at(), 1_u32..12, at(), flags()).prop_map(|(from, uid, to, flags)| Step::Replace(from, uid, to, flags)),
         1 => (at(), 0_u8..3).prop_map(|(at, number)| Step::SpecialUse(at, number)),
         1 => (at(), any::<bool>()).prop_map(|(at, on)| Step::Subscribe(at, on)),
         3 => (at(), any::<bool>(), prop::option::of(any::<u8>())).prop_map(|(at, private, value)| Step::Annotate(at, private, value)),
@@ -99,6 +100,17 @@ fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
             to: id(*to)?,
             moves: *moves,
         },
+        Step::Replace(from, uid, to, flags) => {
+            let bytes = bytes(number, 0);
+            let mut message = incoming(store, &bytes, *flags, &[]);
+            message.message.structure = structure_of(&bytes).unwrap_or_default();
+            Order::Replace {
+                from: id(*from)?,
+                uid: *uid,
+                to: id(*to)?,
+                message,
+            }
+        }
         Step::SpecialUse(at, number) => Order::SetSpecialUse {
             name: name(NAMES[*at]),
             special_use: use_of(*number),

@@ -21,6 +21,7 @@ pub(super) enum Step {
     Flags(usize, Vec<u32>, u8, u8, Option<u8>, Option<u64>),
     Expunge(usize, Option<Vec<u32>>),
     Copy(usize, Vec<u32>, usize, bool),
+    Replace(usize, u32, usize, u8),
     SpecialUse(usize, u8),
     Subscribe(usize, bool),
     /// Shared or alice's own, with a value or none.
@@ -126,6 +127,30 @@ fn copy(model: &mut Model, from: &str, set: &[u32], to: &str, moves: bool) -> Re
     if moves {
         source.remove(|uid, _| copied.iter().any(|(gone, _)| *gone == uid));
     }
+    Ok(())
+}
+
+/// REPLACE, as its parts one after the other would do it.
+fn replace(
+    model: &mut Model,
+    (from, uid): (&str, u32),
+    to: &str,
+    new: (u8, Vec<u8>),
+) -> Result<(), Refused> {
+    let old = model.boxes[from].messages.get(&uid);
+    let size = old.ok_or(Refused::NoMessage)?.3.len() as u64;
+    let more = match model.root_of(from) == model.root_of(to) {
+        true => ((new.1.len() as u64).saturating_sub(size), 0, 0),
+        false => (new.1.len() as u64, 1, 0),
+    };
+    model.room(to, more)?;
+    let target = model.boxes.get_mut(to).expect("it is there");
+    target.modseq += 1;
+    let message = (target.modseq, new.0, Vec::new(), new.1);
+    target.messages.insert(target.uidnext, message);
+    target.uidnext += 1;
+    let source = model.boxes.get_mut(from).expect("it is there");
+    source.remove(|gone, _| gone == uid);
     Ok(())
 }
 
@@ -248,6 +273,13 @@ pub(super) fn in_model(model: &mut Model, step: &Step, number: u32) -> Result<()
                 return Err(Refused::NoMailbox);
             }
             copy(model, NAMES[*from], set, NAMES[*to], *moves)?;
+        }
+        Step::Replace(from, uid, to, flags) => {
+            if missing(*from, model) || missing(*to, model) {
+                return Err(Refused::NoMailbox);
+            }
+            let new = (*flags, bytes(number, 0));
+            replace(model, (NAMES[*from], *uid), NAMES[*to], new)?;
         }
         Step::Unexpunge(at, set) => {
             let mailbox = model.boxes.get_mut(NAMES[*at]);

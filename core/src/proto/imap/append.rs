@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use super::command::Command;
 use super::cursor::{Cursor, ParseError};
 use super::marker;
+use super::sequence::SequenceSet;
 use super::verb::Verb;
 
 /// The beginning of an APPEND, up to its first message literal or, without one, to its end.
@@ -166,6 +167,18 @@ impl<'a> AppendHead<'a> {
     }
 }
 
+/// The one message that a REPLACE names (RFC 8508 section 5): no set, and not `$`.
+///
+/// # Errors
+/// If `number` is something else.
+pub fn replaced_message(number: &[u8]) -> Result<SequenceSet, ParseError> {
+    let one = number == b"*" || number.iter().all(u8::is_ascii_digit);
+    if !one {
+        return Err(ParseError::Expected("the number of one message"));
+    }
+    SequenceSet::parse(number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::Follows::{End, Literal};
@@ -209,6 +222,20 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn one_message_is_replaced() {
+        for number in ["1", "*", "4294967295"] {
+            let set = super::replaced_message(number.as_bytes());
+            assert_eq!(set.expect(number).to_string(), number);
+        }
+        for number in ["", "0", "1:2", "1:1", "1,2", "$", "**", "4294967296"] {
+            assert!(
+                super::replaced_message(number.as_bytes()).is_err(),
+                "{number}"
+            );
         }
     }
 

@@ -1,5 +1,5 @@
 //! FETCH: what a client asks of messages (RFC 3501 section 6.4.5; CHANGEDSINCE and VANISHED: RFC 7162;
-//! EMAILID and THREADID: RFC 8474; SAVEDATE: RFC 8514).
+//! EMAILID and THREADID: RFC 8474; SAVEDATE: RFC 8514; BINARY: RFC 3516; PREVIEW: RFC 8970).
 //!
 //! An item that is asked for twice is given once, and there is a limit to items: one command can't
 //! ask for a message a hundred thousand times.
@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::cursor::{Cursor, ParseError};
-use super::section::Section;
+use super::section::{BinarySection, Section, numbers, write_numbers};
 use super::sequence::SequenceSet;
 
 /// More items aren't taken.
@@ -52,6 +52,12 @@ pub enum FetchItem {
     ThreadId,
     /// `SAVEDATE`
     SaveDate,
+    /// `PREVIEW`, with or without LAZY.
+    Preview,
+    /// `BINARY[…]`, `BINARY.PEEK[…]`
+    Binary(BinarySection),
+    /// `BINARY.SIZE[…]`: the numbers of the part.
+    BinarySize(Vec<u32>),
     /// Bytes: `BODY[…]`, `RFC822` and what else means a section.
     Section(Section),
 }
@@ -59,7 +65,7 @@ pub enum FetchItem {
 use FetchItem as Item;
 
 /// Items that are a word.
-const WORDS: [(&str, Item); 11] = [
+const WORDS: [(&str, Item); 12] = [
     ("FLAGS", Item::Flags),
     ("INTERNALDATE", Item::InternalDate),
     ("RFC822.SIZE", Item::Rfc822Size),
@@ -71,6 +77,7 @@ const WORDS: [(&str, Item); 11] = [
     ("EMAILID", Item::EmailId),
     ("THREADID", Item::ThreadId),
     ("SAVEDATE", Item::SaveDate),
+    ("PREVIEW", Item::Preview),
 ];
 
 /// Words that stand for several items, alone.
@@ -157,8 +164,14 @@ impl FetchCommand {
 impl FetchItem {
     /// Appends the item's name as an answer has it: `FLAGS`, `BODY[HEADER.FIELDS (From)]<0>`.
     pub fn write_name(&self, out: &mut Vec<u8>) {
-        if let Self::Section(section) = self {
-            return section.write_name(out);
+        match self {
+            Self::Section(section) => return section.write_name(out),
+            Self::Binary(section) => return section.write_name(out),
+            Self::BinarySize(path) => {
+                out.extend_from_slice(b"BINARY.SIZE");
+                return write_numbers(out, path);
+            }
+            _ => {}
         }
         let word = WORDS.iter().find(|(_, item)| item == self);
         out.extend_from_slice(word.map_or("", |(word, _)| *word).as_bytes());
@@ -167,7 +180,11 @@ impl FetchItem {
     /// Asking for it sets \Seen.
     #[must_use]
     pub fn sets_seen(&self) -> bool {
-        matches!(self, Self::Section(section) if !section.peek)
+        match self {
+            Self::Section(section) => !section.peek,
+            Self::Binary(section) => !section.peek,
+            _ => false,
+        }
     }
 
     /// Reads the item that comes next.
@@ -176,11 +193,19 @@ impl FetchItem {
         if let Some(section) = Section::read(word, cursor)? {
             return Ok(Self::Section(section));
         }
+        match word.to_ascii_uppercase().as_slice() {
+            b"BINARY" => return Ok(Self::Binary(BinarySection::read(cursor, false)?)),
+            b"BINARY.PEEK" => return Ok(Self::Binary(BinarySection::read(cursor, true)?)),
+            b"BINARY.SIZE" => return Ok(Self::BinarySize(numbers(cursor)?)),
+            _ => {}
+        }
         let named = |known: &str| known.as_bytes().eq_ignore_ascii_case(word);
         let found = WORDS.iter().find(|(known, _)| named(known));
-        found
-            .map(|(_, item)| item.clone())
-            .ok_or(ParseError::Expected("a FETCH item that is known"))
+        let (_, item) = found.ok_or(ParseError::Expected("a FETCH item that is known"))?;
+        if *item == Self::Preview {
+            lazy(cursor);
+        }
+        Ok(item.clone())
     }
 }
 
@@ -206,6 +231,19 @@ fn items(args: &mut Cursor<'_>) -> Result<Vec<FetchItem>, ParseError> {
             return Ok(items);
         }
         args.sp()?;
+    }
+}
+
+/// What may follow PREVIEW (RFC 8970 section 4): `(LAZY)`. Anything else is none of the item's.
+fn lazy(cursor: &mut Cursor<'_>) {
+    let mut ahead = *cursor;
+    if ahead.accept(b' ') && ahead.accept(b'(') {
+        let lazy = ahead
+            .atom()
+            .is_ok_and(|word| word.eq_ignore_ascii_case(b"LAZY"));
+        if lazy && ahead.accept(b')') {
+            *cursor = ahead;
+        }
     }
 }
 

@@ -5,10 +5,11 @@
 //! encoded anew, never pasted. Responses of backends are read where the frontend acts on them:
 //! [`status`], [`list`], [`Fetch`] and [`Capabilities`]. What a backend carries out is read whole:
 //! [`FetchCommand`], [`StoreCommand`], [`SearchCommand`], [`SortCommand`], [`ThreadCommand`], [`SelectCommand`],
-//! [`StatusCommand`], [`AppendOptions`], [`GetMetadata`], [`SetMetadata`].
+//! [`StatusCommand`], [`AppendOptions`], [`AppendText`], [`MessageUrl`], [`GetMetadata`], [`SetMetadata`].
 
 mod append;
 mod append_options;
+mod append_text;
 mod capability;
 mod chars;
 mod command;
@@ -31,10 +32,12 @@ mod sort_command;
 mod status_items;
 mod store_command;
 mod uids;
+mod url;
 mod verb;
 
-pub use append::{AppendHead, Follows, Part, append_follows};
+pub use append::{AppendHead, Follows, Part, append_follows, replaced_message};
 pub use append_options::AppendOptions;
+pub use append_text::{AppendStep, AppendText};
 pub use capability::{Capabilities, Literals};
 pub use command::{Authenticate, BadCommand, Command, command};
 pub use cursor::{Cursor, ParseError};
@@ -47,13 +50,14 @@ pub use list_command::{ListCommand, Returns, Selection};
 pub use metadata_command::{Depth, GetMetadata, MetadataEntry, SetMetadata};
 pub use response::{List, Status, StatusKind, list, status};
 pub use search::{Charset, DateOf, SearchCommand, SearchError, SearchKey, SearchReturns, When};
-pub use section::{Section, SectionForm, SectionText};
+pub use section::{BinarySection, Section, SectionForm, SectionText};
 pub use select_command::{Resync, SelectCommand};
 pub use sequence::{Ranges, SequenceSet};
 pub use sort_command::{SortCommand, SortCriterion, SortKey, ThreadAlgorithm, ThreadCommand};
 pub use status_items::{StatusCommand, StatusItem};
 pub use store_command::{StoreCommand, StoreMode};
 pub use uids::Uids;
+pub use url::{MessageUrl, UrlServer, url_in_code};
 pub use verb::Verb;
 
 #[cfg(test)]

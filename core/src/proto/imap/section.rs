@@ -105,6 +105,15 @@ impl Section {
         })
     }
 
+    /// Reads all of `text` as a URL has it (RFC 5092): what else stands between the brackets.
+    pub(super) fn in_url(text: &[u8], partial: Option<(u32, u32)>) -> Result<Self, ParseError> {
+        let text = [b"[", text, b"]"].concat();
+        let mut cursor = Cursor::new(&text);
+        let section = Self::body(&mut cursor, true)?;
+        cursor.end()?;
+        Ok(Self { partial, ..section })
+    }
+
     /// Appends the name that the answer has: `BODY[1.MIME]<0>`. A field's name with a NUL in it, which
     /// none that was read has, is left out.
     pub fn write_name(&self, out: &mut Vec<u8>) {
@@ -160,6 +169,61 @@ impl SectionText {
         }
         out.push(b')');
     }
+}
+
+/// A part whose transfer encoding is undone (RFC 3516 section 4.2).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BinarySection {
+    /// The numbers of the part; none: the message itself.
+    pub path: Vec<u32>,
+    /// It doesn't set \Seen.
+    pub peek: bool,
+    /// Only from this byte on, and so many of them at most: of what has been decoded.
+    pub partial: Option<(u32, u32)>,
+}
+
+impl BinarySection {
+    /// Reads what follows the name of a `BINARY` item, at the bracket.
+    pub(super) fn read(cursor: &mut Cursor<'_>, peek: bool) -> Result<Self, ParseError> {
+        let path = numbers(cursor)?;
+        let partial = if cursor.accept(b'<') {
+            Some(partial(cursor)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            path,
+            peek,
+            partial,
+        })
+    }
+
+    /// Appends the name that the answer has: `BINARY[1.2]<0>`.
+    pub(super) fn write_name(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"BINARY");
+        write_numbers(out, &self.path);
+        if let Some((offset, _)) = self.partial {
+            out.extend_from_slice(format!("<{offset}>").as_bytes());
+        }
+    }
+}
+
+/// A part's numbers in brackets, or none.
+pub(super) fn numbers(cursor: &mut Cursor<'_>) -> Result<Vec<u32>, ParseError> {
+    if !cursor.accept(b'[') {
+        return Err(ParseError::Expected("a part in brackets"));
+    }
+    let path = path(cursor)?;
+    if !cursor.accept(b']') {
+        return Err(ParseError::Expected("a part's numbers and nothing else"));
+    }
+    Ok(path)
+}
+
+/// Appends them.
+pub(super) fn write_numbers(out: &mut Vec<u8>, path: &[u32]) {
+    let path: Vec<String> = path.iter().map(u32::to_string).collect();
+    out.extend_from_slice(format!("[{}]", path.join(".")).as_bytes());
 }
 
 /// Numbers with dots between them, and the dot before what follows.

@@ -71,6 +71,9 @@ fn commands_are_read() {
         ("RFC822.HEADER", false),
         ("RFC822.TEXT", true),
         ("BODY", false),
+        ("BINARY[1]", true),
+        ("BINARY.PEEK[1]", false),
+        ("BINARY.SIZE[1]", false),
     ] {
         assert_eq!(
             read(&format!(" 1 {item}")).unwrap().items[0].sets_seen(),
@@ -111,6 +114,47 @@ fn modifiers_are_read() {
 }
 
 #[test]
+fn a_preview_may_be_lazy() {
+    for text in [
+        " 1 PREVIEW",
+        " 1 preview (lazy)",
+        " 1 (PREVIEW)",
+        " 1 (PREVIEW (LAZY))",
+    ] {
+        assert_eq!(
+            read(text).expect(text).items,
+            [FetchItem::Preview],
+            "{text}"
+        );
+    }
+    let both = [FetchItem::Preview, FetchItem::Uid];
+    assert_eq!(read(" 1 (PREVIEW (LAZY) UID)").unwrap().items, both);
+    for text in [
+        " 1 PREVIEW (LAZY) (CHANGEDSINCE 5)",
+        " 1 PREVIEW (CHANGEDSINCE 5)",
+    ] {
+        let fetch = read(text).expect(text);
+        assert_eq!(
+            fetch.items,
+            [FetchItem::Preview, FetchItem::ModSeq],
+            "{text}"
+        );
+        assert_eq!(fetch.changed_since, Some(5), "{text}");
+    }
+    for text in [
+        " 1 PREVIEW ()",
+        " 1 PREVIEW (FUZZY)",
+        " 1 PREVIEW (LAZY LAZY)",
+        " 1 PREVIEW(LAZY)",
+        " 1 (PREVIEW (LAZY)",
+        " 1 (PREVIEW (BOGUS))",
+        " 1 (PREVIEW () UID)",
+    ] {
+        assert!(read(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn answers_have_the_names_that_were_asked() {
     for (item, name) in [
         ("flags", "FLAGS"),
@@ -131,6 +175,9 @@ fn answers_have_the_names_that_were_asked() {
             "BODY[3.HEADER.FIELDS.NOT (\"a b\" {3}\r\nX\ny)]",
         ),
         ("BODY[HEADER.FIELDS (a])]", "BODY[HEADER.FIELDS (a])]"),
+        ("binary[1.2]", "BINARY[1.2]"),
+        ("BINARY.PEEK[]<0.9>", "BINARY[]<0>"),
+        ("binary.size[3]", "BINARY.SIZE[3]"),
         ("rfc822", "RFC822"),
         ("rfc822.header", "RFC822.HEADER"),
         ("rfc822.text", "RFC822.TEXT"),
@@ -179,6 +226,17 @@ fn what_is_wrong_is_refused() {
         "BODY[]<-1.2>",
         "BODY[]<4294967296.1>",
         "BODY[]<>",
+        "BINARY",
+        "BINARY.PEEK",
+        "BINARY.SIZE",
+        "BINARY[",
+        "BINARY[1.]",
+        "BINARY[0]",
+        "BINARY[TEXT]",
+        "BINARY[1.MIME]",
+        "BINARY[1]<0>",
+        "BINARY.SIZE[1]<0.1>",
+        "BINARY.PEEK.SIZE[1]",
         "RFC822[]",
         "RFC822.PEEK",
         "BODYSTRUCTURE[]",
@@ -252,7 +310,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read_the_same(
         sections in proptest::collection::vec(a_section(), 1..5),
-        words in proptest::collection::vec(0_usize..11, 0..4),
+        words in proptest::collection::vec(0..WORDS.len(), 0..4),
     ) {
         let mut items: Vec<FetchItem> = sections.into_iter().map(FetchItem::Section).collect();
         items.extend(words.into_iter().map(|at| WORDS[at].1.clone()));
