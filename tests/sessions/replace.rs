@@ -9,7 +9,7 @@ use crate::dice;
 use crate::leg::Gone;
 use crate::model::message;
 use crate::run::external;
-use crate::script::{mailboxes, named, refused, text};
+use crate::script::{mailboxes, named, refused};
 
 /// Replaces a message of the view by a new one, there or in another mailbox.
 pub(crate) async fn replace(client: &mut Client) -> Result<(), Gone> {
