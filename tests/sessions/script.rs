@@ -80,7 +80,7 @@ async fn again(
     None
 }
 
-pub(crate) fn text(text: impl Into<String>) -> Piece {
+fn text(text: impl Into<String>) -> Piece {
     Piece::Text(text.into())
 }
 

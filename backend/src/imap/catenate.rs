@@ -17,7 +17,7 @@ use crate::store::{Mailbox, MailboxId, Message};
 
 impl Receiving<'_> {
     /// Adds what a URL names to the message.
-    pub(super) async fn url(&mut self, session: &mut Session, url: &[u8]) -> Result<(), Failure> {
+    pub(super) async fn url(&mut self, session: &Session, url: &[u8]) -> Result<(), Failure> {
         let bad = |why| Failure::coded(format!("BADURL {}", url_in_code(url)), why);
         let (mailbox, message, section) =
             named(session, self.target.selected, url).map_err(|why| match why {

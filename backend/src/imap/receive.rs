@@ -138,14 +138,13 @@ impl Receiving<'_> {
     }
 
     fn open(&mut self) -> Result<&mut Open, Failure> {
-        let open = self.open.as_mut();
-        open.ok_or(Failure::bad("There is no message"))
+        self.open.as_mut().ok_or(NOTHING)
     }
 
     /// Takes a literal into the message.
     async fn literal(&mut self, session: &mut Session, left: &mut Left) -> Result<(), Failure> {
         let Left::Literal(literal) = *left else {
-            return Err(Failure::bad("There is no literal"));
+            return Err(NOTHING);
         };
         self.grow(session, literal.size)?;
         self.open()?.binary |= literal.binary;
@@ -159,7 +158,7 @@ impl Receiving<'_> {
     /// Takes a literal that is a URL.
     async fn url_literal(&mut self, session: &mut Session, left: &mut Left) -> Result<(), Failure> {
         let Left::Literal(literal) = *left else {
-            return Err(Failure::bad("There is no literal"));
+            return Err(NOTHING);
         };
         if literal.size > limits::URL_BYTES_MAX {
             return Err(Failure::coded("LIMIT", "The URL is too long"));
@@ -175,9 +174,7 @@ impl Receiving<'_> {
 
     /// The message is complete: brings it to the disk.
     async fn end(&mut self) -> Result<(), Failure> {
-        let Some(open) = self.open.take() else {
-            return Err(Failure::bad("There is no message"));
-        };
+        let open = self.open.take().ok_or(NOTHING)?;
         if open.size == 0 {
             // RFC 3502: to be refused.
             return Err(Failure::coded("CANNOT", "The message has no bytes"));
@@ -196,6 +193,9 @@ impl Receiving<'_> {
         Ok(())
     }
 }
+
+/// What no step says where a text has been read.
+const NOTHING: Failure = Failure::State("There is no message");
 
 /// Asks for a literal, if its client waits for that.
 async fn ask(session: &mut Session, literal: Literal, left: &mut Left) -> Result<(), Failure> {

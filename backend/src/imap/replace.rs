@@ -49,7 +49,8 @@ pub(super) async fn replace(
         messages_max: 1,
     };
     let mut messages = target.receive(session, head.options.to_vec(), left).await?;
-    let message = messages.pop().ok_or(Failure::bad("A message is missing"))?;
+    let missing = || Failure::bad("A message is missing");
+    let message = messages.pop().ok_or_else(missing)?;
     let order = Order::Replace {
         from,
         uid,

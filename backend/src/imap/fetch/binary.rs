@@ -46,9 +46,8 @@ pub(super) async fn find(
     message: &Message,
     content: &Content,
 ) -> Result<Option<Found>, Failure> {
-    let path = match item {
-        FetchItem::Binary(BinarySection { path, .. }) | FetchItem::BinarySize(path) => path,
-        _ => return Ok(Some(Found::Other)),
+    let (FetchItem::Binary(BinarySection { path, .. }) | FetchItem::BinarySize(path)) = item else {
+        return Ok(Some(Found::Other));
     };
     let Some((range, header)) = locate(path, message, content) else {
         return Ok(Some(Found::Missing));

@@ -11,7 +11,7 @@ use super::plain::{
     self, Box, Model, NAMES, ROOTS, Step, alice, bytes, entry_of, in_model, keyword_of,
     structure_of, use_of,
 };
-use super::{Order, Outcome, Refused, body, create, incoming, messages, name, open};
+use super::{Incoming, Order, Outcome, Refused, body, create, incoming, messages, name, open};
 use crate::store::{FlagChange, Flags, Limits, Mailbox, MailboxId, Message, Mode, Rests, Store};
 
 const REPLACE: Mode = Mode::Replace {
@@ -53,33 +53,29 @@ fn a_step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// A message that is to be added.
+fn new(store: &Store, bytes: &[u8], flags: u8, keyword: Option<u8>) -> Incoming {
+    let keywords = keyword_of(keyword);
+    let keywords: Vec<&str> = keywords.iter().map(String::as_str).collect();
+    let mut message = incoming(store, bytes, flags, &keywords);
+    message.message.structure = structure_of(bytes).unwrap_or_default();
+    message
+}
+
 /// The order that a step is, of mailboxes as they are before its group. `None`: they aren't there.
 fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
     let id = |at: usize| Some(store.mailbox(&name(NAMES[at])).unwrap()?.id);
     Some(match step {
-        Step::Create(at) => create(NAMES[*at]),
-        Step::Delete(at) => Order::Delete {
-            name: name(NAMES[*at]),
+        Step::Append(at, all) => Order::Append {
+            mailbox: id(*at)?,
+            messages: all
+                .iter()
+                .enumerate()
+                .map(|(place, (flags, keyword))| {
+                    new(store, &bytes(number, place), *flags, *keyword)
+                })
+                .collect(),
         },
-        Step::Rename(from, to) => Order::Rename {
-            from: name(NAMES[*from]),
-            to: name(NAMES[*to]),
-        },
-        Step::Append(at, all) => {
-            let mailbox = id(*at)?;
-            let messages = all.iter().enumerate().map(|(place, (flags, keyword))| {
-                let keywords = keyword_of(*keyword);
-                let keywords: Vec<&str> = keywords.iter().map(String::as_str).collect();
-                let bytes = bytes(number, place);
-                let mut message = incoming(store, &bytes, *flags, &keywords);
-                message.message.structure = structure_of(&bytes).unwrap_or_default();
-                message
-            });
-            Order::Append {
-                mailbox,
-                messages: messages.collect(),
-            }
-        }
         Step::Flags(at, which, mode, flags, keyword, since) => Order::Flags {
             mailbox: id(*at)?,
             uids: set(which),
@@ -100,17 +96,31 @@ fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
             to: id(*to)?,
             moves: *moves,
         },
-        Step::Replace(from, uid, to, flags) => {
-            let bytes = bytes(number, 0);
-            let mut message = incoming(store, &bytes, *flags, &[]);
-            message.message.structure = structure_of(&bytes).unwrap_or_default();
-            Order::Replace {
-                from: id(*from)?,
-                uid: *uid,
-                to: id(*to)?,
-                message,
-            }
-        }
+        Step::Replace(from, uid, to, flags) => Order::Replace {
+            from: id(*from)?,
+            uid: *uid,
+            to: id(*to)?,
+            message: new(store, &bytes(number, 0), *flags, None),
+        },
+        Step::Unexpunge(at, which) => Order::Unexpunge {
+            mailbox: id(*at)?,
+            uids: set(which),
+        },
+        named => named_order(named),
+    })
+}
+
+/// The order that a step is which says names.
+fn named_order(step: &Step) -> Order {
+    match step {
+        Step::Create(at) => create(NAMES[*at]),
+        Step::Delete(at) => Order::Delete {
+            name: name(NAMES[*at]),
+        },
+        Step::Rename(from, to) => Order::Rename {
+            from: name(NAMES[*from]),
+            to: name(NAMES[*to]),
+        },
         Step::SpecialUse(at, number) => Order::SetSpecialUse {
             name: name(NAMES[*at]),
             special_use: use_of(*number),
@@ -121,16 +131,13 @@ fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
             name: name(NAMES[*at]),
             on: *on,
         },
-        Step::Unexpunge(at, which) => Order::Unexpunge {
-            mailbox: id(*at)?,
-            uids: set(which),
-        },
         Step::Purge => Order::Purge { before: i64::MAX },
         Step::Quota(at, limits) => Order::SetQuota {
             root: name(ROOTS[*at]),
             limits: *limits,
         },
-    })
+        other => panic!("{other:?} is about messages"),
+    }
 }
 
 fn set(uids: &[u32]) -> Uids {

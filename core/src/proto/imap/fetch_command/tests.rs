@@ -114,6 +114,32 @@ fn modifiers_are_read() {
 }
 
 #[test]
+fn a_part_alone_can_be_decoded() {
+    for item in [
+        "BINARY",
+        "BINARY.PEEK",
+        "BINARY.SIZE",
+        "BINARY[",
+        "BINARY[1.]",
+        "BINARY[0]",
+        "BINARY[TEXT]",
+        "BINARY[1.MIME]",
+        "BINARY[1]<0>",
+        "BINARY.SIZE[1]<0.1>",
+        "BINARY.PEEK.SIZE[1]",
+    ] {
+        assert!(read(&format!(" 1 {item}")).is_err(), "{item}");
+    }
+    let item = &read(" 1 BINARY.PEEK[1.2]<3.4>").unwrap().items[0];
+    let section = BinarySection {
+        path: vec![1, 2],
+        peek: true,
+        partial: Some((3, 4)),
+    };
+    assert_eq!(*item, FetchItem::Binary(section));
+}
+
+#[test]
 fn a_preview_may_be_lazy() {
     for text in [
         " 1 PREVIEW",
@@ -226,17 +252,6 @@ fn what_is_wrong_is_refused() {
         "BODY[]<-1.2>",
         "BODY[]<4294967296.1>",
         "BODY[]<>",
-        "BINARY",
-        "BINARY.PEEK",
-        "BINARY.SIZE",
-        "BINARY[",
-        "BINARY[1.]",
-        "BINARY[0]",
-        "BINARY[TEXT]",
-        "BINARY[1.MIME]",
-        "BINARY[1]<0>",
-        "BINARY.SIZE[1]<0.1>",
-        "BINARY.PEEK.SIZE[1]",
         "RFC822[]",
         "RFC822.PEEK",
         "BODYSTRUCTURE[]",
