@@ -24,11 +24,11 @@ pub(super) const ANNOTATIONS_MAX: usize = 100;
 /// What these take together, with their names: a mailbox is cheap to make, and the index is everybody's.
 const ANNOTATION_BYTES_MAX: usize = 128 * 1024;
 
+/// What a key ends with.
+const DIGEST_BYTES: usize = 32;
+
 /// What the server's are kept under: no mailbox ever has this id.
 const SERVER: MailboxId = MailboxId(u64::MAX);
-
-/// A key and what is there.
-type Record = (Vec<u8>, Vec<u8>);
 
 impl Store {
     /// The entries that a user finds at a mailbox (`None`: at the server), in order, with the sizes of their values.
@@ -180,10 +180,11 @@ impl Transaction<'_> {
             if to.is_none() && mailbox.is_some_and(|mailbox| mailbox.name.is_owned_by(user)) {
                 continue;
             }
-            for (old, record) in self.annotations_from(&prefix(Some(id), scope))? {
+            for old in self.keys_from(&prefix(Some(id), scope))? {
                 if let Some(to) = to {
-                    let new = key(Some(id), to, &decode(&record)?.0);
-                    tables.annotations.put(&mut self.writing, &new, &record)?;
+                    let digest = &old[old.len() - DIGEST_BYTES..];
+                    let begin = prefix(Some(id), to.as_str().as_bytes());
+                    self.copy_annotation(&old, &[&begin, digest].concat())?;
                 }
                 tables.annotations.delete(&mut self.writing, &old)?;
             }
@@ -204,10 +205,10 @@ impl Transaction<'_> {
         to: MailboxId,
     ) -> Result<(), StoreError> {
         let tables = self.shared.tables;
-        for (mut key, record) in self.annotations_from(&from.key())? {
-            key[..size_of::<u64>()].copy_from_slice(&to.key());
-            tables.annotations.put(&mut self.writing, &key, &record)?;
-            if let Some(user) = user_of(&key) {
+        for old in self.keys_from(&from.key())? {
+            let new = [&to.key()[..], &old[size_of::<u64>()..]].concat();
+            self.copy_annotation(&old, &new)?;
+            if let Some(user) = user_of(&new) {
                 let by = annotator(user, to);
                 tables.annotators.put(&mut self.writing, &by, &[])?;
             }
@@ -218,7 +219,7 @@ impl Transaction<'_> {
     /// A mailbox goes for good, and what it was annotated with.
     pub(super) fn forget_annotations(&mut self, id: MailboxId) -> Result<(), StoreError> {
         let tables = self.shared.tables;
-        for (key, _) in self.annotations_from(&id.key())? {
+        for key in self.keys_from(&id.key())? {
             tables.annotations.delete(&mut self.writing, &key)?;
             if let Some(user) = user_of(&key) {
                 let by = annotator(user, id);
@@ -228,14 +229,18 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn annotations_from(&self, prefix: &[u8]) -> Result<Vec<Record>, StoreError> {
+    fn copy_annotation(&mut self, from: &[u8], to: &[u8]) -> Result<(), StoreError> {
         let table = self.shared.tables.annotations;
-        let mut found = Vec::new();
-        for entry in table.prefix_iter(&self.writing, prefix)? {
-            let (key, record) = entry?;
-            found.push((key.to_vec(), record.to_vec()));
-        }
-        Ok(found)
+        let record = table.get(&self.writing, from)?.map(<[u8]>::to_vec);
+        let record = record.ok_or(StoreError::Damaged("an annotation's key"))?;
+        Ok(table.put(&mut self.writing, to, &record)?)
+    }
+
+    /// Keys alone: the values may be more than there is memory for.
+    fn keys_from(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let table = self.shared.tables.annotations;
+        let keys = table.prefix_iter(&self.writing, prefix)?;
+        keys.map(|entry| Ok(entry?.0.to_vec())).collect()
     }
 }
 
@@ -280,6 +285,13 @@ pub(super) fn decode(record: &[u8]) -> Result<(MetadataEntry, &[u8]), StoreError
     let entry = rest.text().and_then(MetadataEntry::parse);
     let entry = entry.ok_or(StoreError::Damaged("an annotation"))?;
     Ok((entry, rest.0))
+}
+
+/// Whether a record of a file that is about to be mapped makes sense.
+pub(super) fn makes_sense(key: &[u8], record: &[u8]) -> Option<()> {
+    let digest = key.get(size_of::<u64>()..)?.last_chunk::<DIGEST_BYTES>()?;
+    let entry = decode(record).ok()?.0;
+    (*digest == Sha256::digest(entry.as_str())[..]).then_some(())
 }
 
 /// Whether what a key is of is there, and where it is a user's own, whether the user finds it.

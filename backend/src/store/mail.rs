@@ -237,8 +237,11 @@ impl Transaction<'_> {
         let (from, to) = (or_refuse!(self.named(from)?), or_refuse!(self.named(to)?));
         let mut all = Uids::default();
         all.push_range(1, u32::MAX);
-        self.copy_annotations(from.id, to.id)?;
-        self.copy(from.id, &all, to.id, true)
+        let copied = self.copy(from.id, &all, to.id, true)?;
+        if copied.is_ok() {
+            self.copy_annotations(from.id, to.id)?;
+        }
+        Ok(copied)
     }
 
     /// Writes a message that is new in a mailbox.

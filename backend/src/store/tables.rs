@@ -142,7 +142,7 @@ pub(super) fn makes_sense(table: &[u8], key: &[u8], record: &[u8]) -> Option<()>
         b"messages" => Message::decode(key, record).ok().map(drop),
         b"expunged" => Expunged::decode(key, record).ok().map(drop),
         b"removed" => decode_time(record).ok().map(drop),
-        b"annotations" => annotations::decode(record).ok().map(drop),
+        b"annotations" => annotations::makes_sense(key, record),
         b"annotators" => record.is_empty().then_some(()),
         b"subscriptions" => subscriptions::decode(record).ok().map(drop),
         b"quotas" => Quota::decode(record).ok().map(drop),

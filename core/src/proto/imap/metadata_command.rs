@@ -309,12 +309,10 @@ mod tests {
         let read = get(" (DEPTH infinity MAXSIZE 7) {5}\r\nINBOX /private").unwrap();
         assert_eq!((read.depth, read.size_max), (Depth::Infinity, Some(7)));
 
-        let read = set(" INBOX (/private/comment {33}\r\nMy new comment across\r\ntwo lines.\r\n)");
+        let read = set(" INBOX (/private/comment {33}\r\nMy new comment across\r\ntwo lines.)");
         let value = &read.unwrap().values[0].1;
-        assert_eq!(
-            value.as_deref(),
-            Some(&b"My new comment across\r\ntwo lines.\r\n"[..33])
-        );
+        let lines = &b"My new comment across\r\ntwo lines."[..];
+        assert_eq!(value.as_deref(), Some(lines));
         let read = set(" INBOX (/private/comment NIL /shared/comment \"This one is for you!\")");
         let values = read.unwrap().values;
         assert_eq!(values[0], (entry("/private/comment"), None));
