@@ -115,7 +115,8 @@ fn named(
     let (mailbox, rights) = match (&url.mailbox, selected) {
         (Some(name), _) => {
             let name = utf7_of(name).map_err(|_| Unknown::Url("The name isn't UTF-8"))?;
-            session.mailbox(&name)?
+            // UTF-8 in a URL, whatever the client writes names in elsewhere.
+            session.mailbox_named(&session.internal_of(&name)?)?
         }
         (None, Some(selected)) => {
             let mailbox = store.mailbox_by_id(selected).map_err(Failure::from)?;

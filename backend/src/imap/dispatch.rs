@@ -70,7 +70,7 @@ commands! {
     StartTls Any false [] starttls::starttls;
     Login Any false [] login::login;
     Authenticate Any false [] login::authenticate;
-    Enable Authenticated true ["ENABLE" "CONDSTORE" "QRESYNC"] basic::enable;
+    Enable Authenticated true ["ENABLE" "CONDSTORE" "QRESYNC" "UTF8=ACCEPT"] basic::enable;
     Compress Authenticated false ["COMPRESS=DEFLATE"] compress::compress;
     Unauthenticate Authenticated false ["UNAUTHENTICATE"] unauthenticate::unauthenticate;
     Select Authenticated false [] select::select;
