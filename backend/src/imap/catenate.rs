@@ -24,7 +24,7 @@ impl Receiving<'_> {
                 Unknown::Url(why) => bad(why),
                 Unknown::Failed(failure) => failure,
             })?;
-        let wanted = Wanted::of(&[FetchItem::Section(section.clone())]);
+        let wanted = Wanted::of(&[FetchItem::Section(section.clone())]).with_rev2(session.rev2);
         let of = std::slice::from_ref(&message);
         let (contents, _) = content::load(&session.backend.parts, &mailbox, of, wanted).await?;
         let content = match contents.into_iter().next() {
