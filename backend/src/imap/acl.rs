@@ -18,11 +18,21 @@ pub(super) async fn myrights(session: &mut Session, command: &Command<'_>) -> Re
     let given = args.astring()?;
     args.end()?;
     let (_, rights) = session.mailbox(&given)?;
+    let line = rights_line(session, &given, rights)?;
+    tell(session, line)
+}
+
+/// The MYRIGHTS response of a mailbox that the client calls `name`, without its end.
+pub(super) fn rights_line(
+    session: &Session,
+    name: &[u8],
+    rights: Rights,
+) -> Result<Vec<u8>, Failure> {
     let mut line = b"* MYRIGHTS ".to_vec();
-    session.write_name(&mut line, &given)?;
+    session.write_name(&mut line, name)?;
     line.push(b' ');
     encode::astring(&mut line, rights.to_string().as_bytes())?;
-    tell(session, line)
+    Ok(line)
 }
 
 /// GETACL mailbox.

@@ -10,6 +10,7 @@ use ravenry_core::mailboxes::{ListCursor, ListQuery, Listed, Name, Progress, Rig
 use ravenry_core::proto::imap::{Command, ListCommand, StatusItem};
 use ravenry_core::rt;
 
+use super::acl;
 use super::failure::Failure;
 use super::session::{COMPLETED, Reply, Session};
 use super::status;
@@ -136,16 +137,18 @@ impl Answer<'_> {
         }
         let shown = session.shown(&line.name);
         self.push(session, line.name, &attributes, above)?;
-        // RFC 5819 section 2: whoever may not ask isn't told.
+        // One that is only above what is selected has LIST alone (RFC 5819 section 2, RFC 8440 section 4).
+        if !self.selects(&mailbox) {
+            return Ok(());
+        }
         if !self.status.is_empty() && rights.contains(Rights::READ) {
             let line = status::response(session, &shown, &mailbox, &self.status)?;
             session.client.push(&line);
         }
         if self.list.returns.myrights {
-            let mut told = b"* MYRIGHTS ".to_vec();
-            session.write_name(&mut told, &shown)?;
-            told.extend_from_slice(format!(" {rights}\r\n").as_bytes());
-            session.client.push(&told);
+            let mut line = acl::rights_line(session, &shown, rights)?;
+            line.extend_from_slice(b"\r\n");
+            session.client.push(&line);
         }
         Ok(())
     }
