@@ -56,7 +56,7 @@ pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternTooLong};
 pub use reader::ListReader;
 pub use standing::{Standing, Upstream};
 pub use told::{About, After, Held, Piece, Told};
-pub use utf7::{utf7_of, utf7_pattern, utf8_of};
+pub use utf7::{utf7_of, utf8_of};
 pub use visible::Part;
 pub use walk::Walk;
 pub use writer::{Change, ListWriter, Removed, SyncToken};
