@@ -111,7 +111,7 @@ commands! {
 }
 
 /// Capabilities that no single command brings.
-const OF_ALL: &[&str] = &["IMAP4rev1", "LITERAL+"];
+const OF_ALL: &[&str] = &["IMAP4rev1", "IMAP4rev2", "LITERAL+"];
 
 /// The capabilities in the session's present state.
 pub(super) fn capabilities(session: &Session) -> String {
