@@ -28,6 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
         structure.envelope(),
         structure.bodystructure(),
         &structure.body(),
+        &Structure::with_global(bytes).body(),
         &header_fields(bytes, &["To"], true),
     ]
     .concat();

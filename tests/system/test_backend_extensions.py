@@ -7,11 +7,11 @@ from imap_client import Literal, message
 from marks import ours
 
 # what a backend of the default configuration may tell of itself: a test of the backend has each of them work
-WORKS = {"IMAP4REV1", "LITERAL+", "ID", "ENABLE", "CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "LIST-MYRIGHTS", "SPECIAL-USE",
+WORKS = {"IMAP4REV1", "IMAP4REV2", "LITERAL+", "ID", "ENABLE", "CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "LIST-MYRIGHTS", "SPECIAL-USE",
          "STATUS=SIZE", "CREATE-SPECIAL-USE", "NAMESPACE", "ACL", "RIGHTS=KXTEN", "IDLE", "UNSELECT", "UIDPLUS", "MULTIAPPEND",
          "OBJECTID", "SAVEDATE", "ESEARCH", "SEARCHRES", "WITHIN", "MOVE", "APPENDLIMIT", "QUOTA", "QUOTA=RES-STORAGE",
          "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX", "QUOTASET", "CONDSTORE", "QRESYNC", "COMPRESS=DEFLATE",
-         "UNAUTHENTICATE", "METADATA", "REPLACE", "CATENATE", "BINARY", "PREVIEW",
+         "UNAUTHENTICATE", "METADATA", "UTF8=ACCEPT", "REPLACE", "CATENATE", "BINARY", "PREVIEW",
          "SORT", "SORT=DISPLAY", "ESORT", "I18NLEVEL=1", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES"}
 
 
@@ -21,7 +21,7 @@ def test_backend_capabilities_are_what_works(world):
     backend = world.a_backend()
     session = world.at(backend)
     told = set(re.search(rb"\[CAPABILITY ([^\]]*)\]", session.greeting.raw).group(1).decode().upper().split())
-    assert told == session.capabilities() == {"IMAP4REV1", "LITERAL+", "ID", "ENABLE", "SASL-IR", "AUTH=PLAIN", "AUTH=LOGIN"}, told
+    assert told == session.capabilities() == {"IMAP4REV1", "IMAP4REV2", "LITERAL+", "ID", "ENABLE", "SASL-IR", "AUTH=PLAIN", "AUTH=LOGIN"}, told
     code = session.login("alice", "alicepw").ok().code
     capabilities = session.capabilities()
     assert set(code.upper().split()[1:]) == capabilities, "the login tells others than CAPABILITY"

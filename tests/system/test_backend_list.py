@@ -123,6 +123,39 @@ def test_backend_namespace_and_rights(world):
 
 
 @ours
+def test_backend_list_myrights(world):
+    """RFC 8440 section 4: its two examples; MYRIGHTS come behind the LIST of their mailbox, and only where it is selected."""
+    backend = world.a_backend()
+    admin, session = world.at(backend, "cyrus"), world.at(backend, "alice")
+    for name in ("foo", "foo.below", "bar", "bar.below"):
+        admin.command(f"CREATE {name}").ok()
+        admin.command(f"SETACL {name} anyone lrs").ok()
+    admin.command("DELETEACL bar anyone").ok()
+
+    def told(command):
+        responses = session.command(command).ok().untagged
+        assert {r.word for r in responses} <= {b"LIST", b"MYRIGHTS", b"STATUS"}, responses
+        return [(r.word.decode(), *(word.decode() for word in r.tree()[(3 if r.word == b"LIST" else 1):][:2] if isinstance(word, bytes)))
+                for r in responses]
+    own = "lrswipkxtecdan"
+    assert told('LIST "" % RETURN (MYRIGHTS)') == [
+        ("LIST", "INBOX"), ("MYRIGHTS", "INBOX", own), ("LIST", "bar"), ("LIST", "foo"), ("MYRIGHTS", "foo", "lrs")]
+    assert b"\\NonExistent" in session.command('LIST "" bar RETURN (MYRIGHTS)').ok().of("LIST")[0].raw
+    for name in ("INBOX", "foo.below", "nosuch"):
+        session.command(f"SUBSCRIBE {name}").ok()
+    recursive = 'LIST (SUBSCRIBED RECURSIVEMATCH) "" % RETURN ({})'
+    assert told(recursive.format("MYRIGHTS")) == [("LIST", "INBOX"), ("MYRIGHTS", "INBOX", own), ("LIST", "foo"), ("LIST", "nosuch")]
+    assert told(recursive.format("STATUS (MESSAGES)"))[2:] == [("LIST", "foo"), ("LIST", "nosuch")], "RFC 5819 section 2"
+    session.command("SUBSCRIBE foo").ok()
+    assert told(recursive.format("MYRIGHTS"))[2:4] == [("LIST", "foo"), ("MYRIGHTS", "foo", "lrs")]
+    # a right that is given meanwhile
+    admin.command("SETACL foo alice lrswi").ok()
+    assert told('LIST "" "foo" RETURN (MYRIGHTS CHILDREN)') == [("LIST", "foo"), ("MYRIGHTS", "foo", "lrswi")]
+    session.command('LIST "" % RETURN (MYRIGHTS (INBOX))').bad()
+    session.in_step()
+
+
+@ours
 def test_backend_create_rename_delete(world):
     """RFC 3501 sections 6.3.3 to 6.3.5."""
     backend = world.a_backend()

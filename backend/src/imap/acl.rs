@@ -18,11 +18,21 @@ pub(super) async fn myrights(session: &mut Session, command: &Command<'_>) -> Re
     let given = args.astring()?;
     args.end()?;
     let (_, rights) = session.mailbox(&given)?;
+    let line = rights_line(session, &given, rights)?;
+    tell(session, line)
+}
+
+/// The MYRIGHTS response of a mailbox that the client calls `name`, without its end.
+pub(super) fn rights_line(
+    session: &Session,
+    name: &[u8],
+    rights: Rights,
+) -> Result<Vec<u8>, Failure> {
     let mut line = b"* MYRIGHTS ".to_vec();
-    encode::astring(&mut line, &given)?;
+    session.write_name(&mut line, name)?;
     line.push(b' ');
     encode::astring(&mut line, rights.to_string().as_bytes())?;
-    tell(session, line)
+    Ok(line)
 }
 
 /// GETACL mailbox.
@@ -33,7 +43,7 @@ pub(super) async fn getacl(session: &mut Session, command: &Command<'_>) -> Repl
     args.end()?;
     let mailbox = administered(session, &given)?;
     let mut line = b"* ACL ".to_vec();
-    encode::astring(&mut line, &given)?;
+    session.write_name(&mut line, &given)?;
     for (identifier, rights) in mailbox.acl.entries() {
         line.push(b' ');
         encode::astring(&mut line, identifier)?;
@@ -55,7 +65,7 @@ pub(super) async fn listrights(session: &mut Session, command: &Command<'_>) -> 
     let namespace = session.backend.desk.parts.namespace;
     let user = namespace.named_user(&identifier, session.who()?);
     let mut line = b"* LISTRIGHTS ".to_vec();
-    encode::astring(&mut line, &given)?;
+    session.write_name(&mut line, &given)?;
     line.push(b' ');
     encode::astring(&mut line, &identifier)?;
     let (always, each) = Rights::listed_for(&mailbox.name, user.as_ref());

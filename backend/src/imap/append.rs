@@ -1,5 +1,5 @@
 //! APPEND (RFC 3501 section 6.3.11), MULTIAPPEND (RFC 3502), CATENATE (RFC 4469), LITERAL+ and LITERAL- (RFC 7888), UIDPLUS'
-//! APPENDUID (RFC 4315), APPENDLIMIT (RFC 7889).
+//! APPENDUID (RFC 4315), APPENDLIMIT (RFC 7889), UTF8 (RFC 6855 section 4; RFC 9755, which follows it, takes such messages in a plain literal).
 //!
 //! The messages come in by `receive`; the store adds all messages of a command or none. One whose first literal is still to come
 //! begins at [`run`], as a REPLACE does.

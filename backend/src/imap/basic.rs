@@ -1,7 +1,7 @@
 //! The commands of any state: CAPABILITY, NOOP, CHECK, LOGOUT (RFC 3501 section 6.1), ID (RFC 2971), ENABLE (RFC 5161).
 
 use ravenry_core::log::printable;
-use ravenry_core::proto::imap::{self, Command};
+use ravenry_core::proto::imap::{self, Command, Uids};
 
 use super::dispatch;
 use super::failure::{End, Failure};
@@ -43,18 +43,19 @@ pub(super) async fn logout(session: &mut Session, command: &Command<'_>) -> Repl
     Err(Failure::Ended(End::Logout))
 }
 
-/// ENABLE: CONDSTORE and QRESYNC, which has CONDSTORE in it (RFC 7162); what is unknown is passed over.
+/// What changes what a client is told, and so is asked for. QRESYNC has CONDSTORE in it (RFC 7162).
+const EXTENSIONS: [&str; 4] = ["CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "IMAP4rev2"];
+
+/// ENABLE; what is unknown is passed over.
 pub(super) async fn enable(session: &mut Session, command: &Command<'_>) -> Reply {
     let mut args = command.args;
     let mut enabled = Vec::new();
     loop {
         args.sp()?;
-        let name = args.atom()?.to_ascii_uppercase();
-        for known in ["CONDSTORE", "QRESYNC"] {
-            if name == known.as_bytes() && !enabled.contains(&known) {
-                enabled.push(known);
-            }
-        }
+        let name = args.atom()?;
+        let is = |known: &&&str| known.as_bytes().eq_ignore_ascii_case(name);
+        let known = EXTENSIONS.iter().find(is).copied();
+        enabled.extend(known.filter(|known| !enabled.contains(known)));
         if args.is_done() {
             break;
         }
@@ -62,11 +63,17 @@ pub(super) async fn enable(session: &mut Session, command: &Command<'_>) -> Repl
     let names: String = enabled.iter().map(|name| format!(" {name}")).collect();
     session.client.push_line(&format!("* ENABLED{names}"));
     session.qresync |= enabled.contains(&"QRESYNC");
-    if !enabled.is_empty() {
-        let selected = session.selected.take();
+    session.utf8 |= enabled.contains(&"UTF8=ACCEPT");
+    session.rev2 |= enabled.contains(&"IMAP4rev2");
+    let mut selected = session.selected.take();
+    if session.qresync || enabled.contains(&"CONDSTORE") {
         session.hears_modseqs(selected.as_deref());
-        session.selected = selected;
     }
+    if let Some(selected) = selected.as_mut().filter(|_| session.rev2) {
+        // RFC 9051 has no \Recent.
+        selected.recent = Uids::default();
+    }
+    session.selected = selected;
     COMPLETED
 }
 

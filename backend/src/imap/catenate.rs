@@ -24,7 +24,7 @@ impl Receiving<'_> {
                 Unknown::Url(why) => bad(why),
                 Unknown::Failed(failure) => failure,
             })?;
-        let wanted = Wanted::of(&[FetchItem::Section(section.clone())]);
+        let wanted = Wanted::of(&[FetchItem::Section(section.clone())]).with_rev2(session.rev2);
         let of = std::slice::from_ref(&message);
         let (contents, _) = content::load(&session.backend.parts, &mailbox, of, wanted).await?;
         let content = match contents.into_iter().next() {
@@ -115,7 +115,8 @@ fn named(
     let (mailbox, rights) = match (&url.mailbox, selected) {
         (Some(name), _) => {
             let name = utf7_of(name).map_err(|_| Unknown::Url("The name isn't UTF-8"))?;
-            session.mailbox(&name)?
+            // UTF-8 in a URL, whatever the client writes names in elsewhere.
+            session.mailbox_named(&session.internal_of(&name)?)?
         }
         (None, Some(selected)) => {
             let mailbox = store.mailbox_by_id(selected).map_err(Failure::from)?;

@@ -70,7 +70,7 @@ commands! {
     StartTls Any false [] starttls::starttls;
     Login Any false [] login::login;
     Authenticate Any false [] login::authenticate;
-    Enable Authenticated true ["ENABLE" "CONDSTORE" "QRESYNC"] basic::enable;
+    Enable Authenticated true ["ENABLE" "CONDSTORE" "QRESYNC" "UTF8=ACCEPT"] basic::enable;
     Compress Authenticated false ["COMPRESS=DEFLATE"] compress::compress;
     Unauthenticate Authenticated false ["UNAUTHENTICATE"] unauthenticate::unauthenticate;
     Select Authenticated false [] select::select;
@@ -111,7 +111,7 @@ commands! {
 }
 
 /// Capabilities that no single command brings.
-const OF_ALL: &[&str] = &["IMAP4rev1", "LITERAL+"];
+const OF_ALL: &[&str] = &["IMAP4rev1", "IMAP4rev2", "LITERAL+"];
 
 /// The capabilities in the session's present state.
 pub(super) fn capabilities(session: &Session) -> String {

@@ -55,7 +55,7 @@ pub(super) async fn fetch(
     }
     let silent = see(session, selected, &given.items, &uids).await;
     let fetch = Fetch {
-        wanted: Wanted::of(&given.items),
+        wanted: Wanted::of(&given.items).with_rev2(session.rev2),
         names: given.items.iter().map(name).collect(),
         items: given.items,
         silent,

@@ -7,9 +7,10 @@
 use std::collections::BTreeSet;
 
 use ravenry_core::mailboxes::{ListCursor, ListQuery, Listed, Name, Progress, Rights};
-use ravenry_core::proto::imap::{Command, ListCommand, StatusItem, encode};
+use ravenry_core::proto::imap::{Command, ListCommand, StatusItem};
 use ravenry_core::rt;
 
+use super::acl;
 use super::failure::Failure;
 use super::session::{COMPLETED, Reply, Session};
 use super::status;
@@ -35,7 +36,7 @@ pub(super) async fn list(session: &mut Session, command: &Command<'_>) -> Reply 
         .map(StatusItem::parse_list)
         .transpose()?;
     let mut answer = Answer {
-        query: query(session, &list.reference, &patterns)?,
+        query: session.query(&list.reference, &patterns)?,
         status: status.unwrap_or_default(),
         subscribed: None,
         above: BTreeSet::new(),
@@ -56,17 +57,6 @@ pub(super) async fn list(session: &mut Session, command: &Command<'_>) -> Reply 
     answer.run(session).await?;
     answer.unlisted(session).await?;
     COMPLETED
-}
-
-/// What a reference and patterns ask for.
-pub(super) fn query(
-    session: &Session,
-    reference: &[u8],
-    patterns: &[&[u8]],
-) -> Result<ListQuery, Failure> {
-    let namespace = session.backend.desk.parts.namespace;
-    let query = ListQuery::new(session.who()?.clone(), namespace, reference, patterns);
-    query.map_err(|_too_long| Failure::bad("Pattern too long"))
 }
 
 /// The next piece of a LIST.
@@ -138,20 +128,27 @@ impl Answer<'_> {
             attributes.push("\\Subscribed");
         }
         attributes.push(children(line.has_children));
+        if !self.status.is_empty() && !rights.contains(Rights::READ) {
+            // Why there is no STATUS (RFC 5819 section 2).
+            attributes.push("\\NoSelect");
+        }
         if self.list.returns.special_use || self.list.select.special_use {
             attributes.extend(mailbox.special_use.attributes());
         }
-        self.push(session, line.name.clone(), &attributes, above)?;
-        // RFC 5819 section 2: whoever may not ask isn't told.
+        let shown = session.shown(&line.name);
+        self.push(session, line.name, &attributes, above)?;
+        // One that is only above what is selected has LIST alone (RFC 5819 section 2, RFC 8440 section 4).
+        if !self.selects(&mailbox) {
+            return Ok(());
+        }
         if !self.status.is_empty() && rights.contains(Rights::READ) {
-            let line = status::response(&session.backend, &line.name, &mailbox, &self.status)?;
+            let line = status::response(session, &shown, &mailbox, &self.status)?;
             session.client.push(&line);
         }
         if self.list.returns.myrights {
-            let mut told = b"* MYRIGHTS ".to_vec();
-            encode::astring(&mut told, &line.name)?;
-            told.extend_from_slice(format!(" {rights}\r\n").as_bytes());
-            session.client.push(&told);
+            let mut line = acl::rights_line(session, &shown, rights)?;
+            line.extend_from_slice(b"\r\n");
+            session.client.push(&line);
         }
         Ok(())
     }
@@ -173,7 +170,7 @@ impl Answer<'_> {
         let mut selected: Vec<Vec<u8>> = Vec::new();
         if self.list.select.special_use {
             // They may be anywhere.
-            let all = query(session, b"", &[b"*"])?;
+            let all = session.query(b"", &[b"*"])?;
             let mut cursor = ListCursor::default();
             loop {
                 let (lines, done) = piece(session, &all, &mut cursor)?;
@@ -222,7 +219,7 @@ impl Answer<'_> {
         }
         for external in names.difference(&std::mem::take(&mut self.told)) {
             let subscribed = session
-                .internal(external)
+                .internal_of(external)
                 .is_ok_and(|name| self.is_subscribed(&name));
             let mut attributes = vec!["\\NonExistent"];
             if subscribed {
@@ -262,7 +259,7 @@ impl Answer<'_> {
 }
 
 /// Whether the user sees a mailbox below a name that they know as `external`.
-async fn has_children(session: &Session, external: &[u8]) -> Result<bool, Failure> {
+pub(super) async fn has_children(session: &Session, external: &[u8]) -> Result<bool, Failure> {
     let namespace = session.backend.desk.parts.namespace;
     let query = ListQuery::below(session.who()?.clone(), namespace, external);
     let mut cursor = ListCursor::default();
@@ -275,7 +272,7 @@ async fn has_children(session: &Session, external: &[u8]) -> Result<bool, Failur
     }
 }
 
-fn children(has: bool) -> &'static str {
+pub(super) fn children(has: bool) -> &'static str {
     if has {
         "\\HasChildren"
     } else {
@@ -296,7 +293,8 @@ pub(super) fn push(
     Ok(())
 }
 
-fn response(
+/// The response without its end; the name is an external one.
+pub(super) fn response(
     session: &Session,
     word: &str,
     name: &[u8],
@@ -304,6 +302,6 @@ fn response(
 ) -> Result<Vec<u8>, Failure> {
     let delimiter = char::from(session.backend.desk.parts.namespace.delimiter());
     let mut line = format!("* {word} ({attributes}) \"{delimiter}\" ").into_bytes();
-    encode::astring(&mut line, name)?;
+    session.write_name(&mut line, &session.shown(name))?;
     Ok(line)
 }

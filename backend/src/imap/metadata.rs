@@ -225,7 +225,7 @@ impl<'a> Response<'a> {
     ) -> Result<(), Failure> {
         if self.line.is_empty() {
             self.line.extend_from_slice(b"* METADATA ");
-            encode::astring(&mut self.line, self.mailbox)?;
+            session.write_name(&mut self.line, self.mailbox)?;
             self.line.extend_from_slice(b" (");
         } else {
             self.line.push(b' ');

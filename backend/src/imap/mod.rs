@@ -42,6 +42,7 @@ mod store;
 mod subscribe;
 mod thread;
 mod unauthenticate;
+mod utf8;
 
 pub(crate) use login::own_acl;
 pub(crate) use numbering::Numberings;

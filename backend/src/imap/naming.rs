@@ -12,6 +12,7 @@ use crate::store::{Order, Refused, SpecialUse, Store, StoreError};
 
 /// Whether the user may make a mailbox of this name. One that they know of exists; otherwise the levels above decide.
 pub(super) fn may_make(session: &Session, name: &Name) -> Result<(), Failure> {
+    session.may_be_called(name)?;
     let who = session.who()?;
     let store = &session.backend.parts.store;
     if let Some(there) = store.mailbox(name)?

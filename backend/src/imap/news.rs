@@ -9,7 +9,7 @@ use ravenry_core::proto::imap::Uids;
 use super::failure::Failure;
 use super::select::{Selected, claim_recent};
 use super::session::Session;
-use crate::store::{Mailbox, Message, Store};
+use crate::store::{Flags, Mailbox, Message, Store};
 
 /// Changes that this session made itself and doesn't want to hear of (`.SILENT`).
 #[derive(Default)]
@@ -34,10 +34,17 @@ impl Session {
         let keywords = selected.mailbox.keywords.len();
         selected.refresh(&self.backend.parts.store)?;
         if selected.mailbox.keywords.len() > keywords {
-            let flags = selected.flags();
-            self.client.push_line(&flags);
+            self.push_flags(selected);
         }
         Ok(())
+    }
+
+    /// FLAGS anew; and PERMANENTFLAGS, where keywords can no longer be made (RFC 3501 section 7.1).
+    fn push_flags(&mut self, selected: &Selected) {
+        self.client.push_line(&selected.flags());
+        if selected.mailbox.keywords.len() >= Flags::KEYWORDS_MAX {
+            self.client.push_line(&selected.permanent_flags());
+        }
     }
 
     /// The same, without what this session has done in silence.
@@ -61,12 +68,13 @@ impl Session {
                 claim_recent(self, selected).await;
                 let count = selected.numbers.count();
                 self.client.push_line(&format!("* {count} EXISTS"));
-                let recent = selected.recent.len();
-                self.client.push_line(&format!("* {recent} RECENT"));
+                if !self.rev2 {
+                    let recent = selected.recent.len();
+                    self.client.push_line(&format!("* {recent} RECENT"));
+                }
             }
             if found.new_keywords {
-                let flags = selected.flags();
-                self.client.push_line(&flags);
+                self.push_flags(selected);
             }
             for message in found.changed {
                 if message.modseq == silent.modseq && silent.uids.has(message.uid) {

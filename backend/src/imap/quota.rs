@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use ravenry_core::mailboxes::{Name, Rights};
-use ravenry_core::proto::imap::{Command, encode};
+use ravenry_core::proto::imap::Command;
 
 use super::create::{behind_item, inner};
 use super::failure::Failure;
@@ -41,12 +41,15 @@ pub(super) async fn get_root(session: &mut Session, command: &Command<'_>) -> Re
     let root = store.quota_root_of(&mailbox.name)?;
     let quota = root.map_or(Ok(None), |root| store.quota(&root))?;
     let namespace = session.backend.desk.parts.namespace;
-    let shown = quota.and_then(|quota| Some((namespace.external(&quota.root, who)?, quota)));
+    let shown = quota.and_then(|quota| {
+        let root = namespace.external(&quota.root, who)?;
+        Some((session.shown(&root), quota))
+    });
     let mut line = b"* QUOTAROOT ".to_vec();
-    encode::astring(&mut line, &given)?;
+    session.write_name(&mut line, &given)?;
     if let Some((root, _)) = &shown {
         line.push(b' ');
-        encode::astring(&mut line, root)?;
+        session.write_name(&mut line, root)?;
     }
     line.extend_from_slice(b"\r\n");
     session.client.push(&line);
@@ -136,7 +139,7 @@ fn tell(session: &mut Session, root: &[u8], quota: &Quota) -> Result<(), Failure
         });
     let limited: Vec<String> = limited.collect();
     let mut line = b"* QUOTA ".to_vec();
-    encode::astring(&mut line, root)?;
+    session.write_name(&mut line, root)?;
     line.extend_from_slice(format!(" ({})\r\n", limited.join(" ")).as_bytes());
     session.client.push(&line);
     Ok(())

@@ -101,7 +101,8 @@ impl Receiving<'_> {
         }
         match step {
             AppendStep::Begin(options) => self.begin(session, options),
-            AppendStep::Literal => self.literal(session, left).await,
+            AppendStep::Literal => self.literal(session, left, false).await,
+            AppendStep::Utf8Literal => self.literal(session, left, true).await,
             AppendStep::Url(url) => self.url(session, &url).await,
             AppendStep::UrlLiteral => self.url_literal(session, left).await,
             AppendStep::End => self.end().await,
@@ -141,13 +142,24 @@ impl Receiving<'_> {
         self.open.as_mut().ok_or(NOTHING)
     }
 
-    /// Takes a literal into the message.
-    async fn literal(&mut self, session: &mut Session, left: &mut Left) -> Result<(), Failure> {
+    /// Takes a literal into the message; in UTF8 it is a literal8, and has no NULs nevertheless.
+    async fn literal(
+        &mut self,
+        session: &mut Session,
+        left: &mut Left,
+        utf8: bool,
+    ) -> Result<(), Failure> {
         let Left::Literal(literal) = *left else {
             return Err(NOTHING);
         };
+        if utf8 && !session.takes_utf8() {
+            return Err(Failure::bad("ENABLE UTF8=ACCEPT comes first"));
+        }
+        if utf8 && !literal.binary {
+            return Err(Failure::bad("UTF8 has a literal8 in it"));
+        }
         self.grow(session, literal.size)?;
-        self.open()?.binary |= literal.binary;
+        self.open()?.binary |= literal.binary && !utf8;
         ask(session, literal, left).await?;
         while let Some(bytes) = some(session, left).await? {
             self.write(bytes).await?;

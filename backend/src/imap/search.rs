@@ -7,7 +7,11 @@ mod answer;
 mod letter;
 mod walk;
 
-use ravenry_core::proto::imap::{Command, SearchCommand, SearchError, SearchKey, Uids};
+use std::borrow::Cow;
+
+use ravenry_core::proto::imap::{
+    Command, SearchCommand, SearchError, SearchKey, SearchReturns, Uids,
+};
 
 pub(super) use self::answer::{ModSeqs, counted, extended, plain, to_save};
 pub(super) use self::letter::Needed;
@@ -20,13 +24,30 @@ use crate::message::Summary;
 use crate::search::{Context, Program};
 use crate::store::Message;
 
+/// With UTF8=ACCEPT strings are in UTF-8 (RFC 6855 section 3).
+const ONE_CHARSET: Failure =
+    Failure::Bad(Cow::Borrowed("No charset with UTF8=ACCEPT: it is UTF-8"));
+
 /// SEARCH.
 pub(super) async fn search(
     session: &mut Session,
     selected: &mut Selected,
     command: &Command<'_>,
 ) -> Reply {
-    let given = SearchCommand::parse(command.args).map_err(|error| refused(selected, error))?;
+    let mut given = SearchCommand::parse(command.args).map_err(|error| match error {
+        SearchError::Charset { .. } if session.has_one_charset() => ONE_CHARSET,
+        error => refused(selected, error),
+    })?;
+    if given.charset.is_some() && session.has_one_charset() {
+        return Err(ONE_CHARSET);
+    }
+    if session.rev2 {
+        // RFC 9051 section 6.4.4: the answer is an ESEARCH.
+        given.returns.get_or_insert_with(|| SearchReturns {
+            all: true,
+            ..SearchReturns::default()
+        });
+    }
     let by_modseq = given.key.has_modseq();
     let saving = given.returns.filter(|returns| returns.save);
     let program = program(session, selected, given.key, saving.is_some())?;

@@ -8,6 +8,7 @@ use ravenry_core::proto::imap::{Command, SelectCommand, SequenceSet, Uids, Verb}
 use super::condstore::highest;
 use super::failure::Failure;
 use super::flags::needs;
+use super::list;
 use super::numbers::Numbers;
 use super::session::{COMPLETED, Reply, Session, ok};
 use crate::shard::{Backend, Watch};
@@ -56,6 +57,9 @@ pub(super) async fn select(session: &mut Session, command: &Command<'_>) -> Repl
     let read_only = command.verb == Verb::Examine || !rights.intersects(that_change());
     let (mut selected, unseen) = open(&session.backend, mailbox, rights, read_only)?;
     claim_recent(session, &mut selected).await;
+    if session.rev2 {
+        tell_listed(session, &given.mailbox, &selected.mailbox.name).await?;
+    }
     describe(session, &selected, unseen);
     session.condstore |= given.condstore;
     if let Some(resync) = &given.qresync {
@@ -95,8 +99,27 @@ fn open(
     Ok((selected, numbered.unseen))
 }
 
+/// The LIST response of IMAP4rev2 (RFC 9051 section 6.3.2); with OLDNAME, if the client has written the name otherwise
+/// (`inbox`).
+async fn tell_listed(session: &mut Session, given: &[u8], name: &Name) -> Result<(), Failure> {
+    let namespace = session.backend.desk.parts.namespace;
+    let Some(external) = namespace.external(name, session.who()?) else {
+        return Ok(());
+    };
+    let attributes = list::children(list::has_children(session, &external).await?);
+    let mut line = list::response(session, "LIST", &external, attributes)?;
+    if session.shown(&external) != given {
+        line.extend_from_slice(b" (\"OLDNAME\" (");
+        session.write_name(&mut line, given)?;
+        line.extend_from_slice(b"))");
+    }
+    line.extend_from_slice(b"\r\n");
+    session.client.push(&line);
+    Ok(())
+}
+
 /// Messages that no session has been told of are \Recent in this one, and where it may change something, in no other
-/// (RFC 3501 section 2.3.2).
+/// (RFC 3501 section 2.3.2). With IMAP4rev2 there is no \Recent: then they are in none.
 pub(super) async fn claim_recent(session: &Session, selected: &mut Selected) {
     let (mut before, last) = (selected.mailbox.recent, selected.numbers.last_uid());
     if last <= before {
@@ -112,21 +135,25 @@ pub(super) async fn claim_recent(session: &Session, selected: &mut Selected) {
             before = noted.max(before);
         }
     }
-    let mut new = Uids::default();
-    new.push_range(before.saturating_add(1), last);
-    selected.recent.append(&selected.numbers.among(&new));
     selected.mailbox.recent = last;
+    if !session.rev2 {
+        let mut new = Uids::default();
+        new.push_range(before.saturating_add(1), last);
+        selected.recent.append(&selected.numbers.among(&new));
+    }
 }
 
-/// What SELECT tells.
+/// What SELECT tells; RECENT and UNSEEN are IMAP4rev1's (RFC 9051 appendix E).
 fn describe(session: &mut Session, selected: &Selected, unseen: Option<u32>) {
     let mailbox = &selected.mailbox;
+    let (rev1, unseen) = (!session.rev2, unseen.filter(|_| !session.rev2));
     let client = &mut session.client;
     client.push_line(&format!("* {} EXISTS", selected.numbers.count()));
-    client.push_line(&format!("* {} RECENT", selected.recent.len()));
+    if rev1 {
+        client.push_line(&format!("* {} RECENT", selected.recent.len()));
+    }
     client.push_line(&selected.flags());
-    let permanent = selected.permanent_flags();
-    client.push_line(&format!("* OK [PERMANENTFLAGS ({permanent})] Ok"));
+    client.push_line(&selected.permanent_flags());
     if let Some(unseen) = unseen {
         client.push_line(&format!("* OK [UNSEEN {unseen}] Ok"));
     }
@@ -169,11 +196,11 @@ impl Selected {
     }
 
     /// The flags that this session may change.
-    fn permanent_flags(&self) -> String {
-        if self.read_only {
-            return String::new();
-        }
+    pub(super) fn permanent_flags(&self) -> String {
         let mut flags: Vec<&str> = Vec::new();
+        if self.read_only {
+            return "* OK [PERMANENTFLAGS ()] Ok".to_owned();
+        }
         for (at, name) in SYSTEM_FLAGS.iter().enumerate() {
             if self.rights.contains(needs(1 << at)) {
                 flags.push(name);
@@ -185,7 +212,7 @@ impl Selected {
                 flags.push("\\*");
             }
         }
-        flags.join(" ")
+        format!("* OK [PERMANENTFLAGS ({})] Ok", flags.join(" "))
     }
 }
 
@@ -244,16 +271,14 @@ impl Session {
         }
     }
 
-    /// The internal form of a name that the client gave.
-    pub(crate) fn internal(&self, given: &[u8]) -> Result<Name, Failure> {
-        let namespace = self.backend.desk.parts.namespace;
-        Ok(namespace.internal(given, self.who()?)?)
-    }
-
     /// A mailbox that the user may know of, and the rights there.
     pub(crate) fn mailbox(&self, given: &[u8]) -> Result<(Mailbox, Rights), Failure> {
-        let name = self.internal(given)?;
-        let found = known(&self.backend, &name, self.who()?)?;
+        self.mailbox_named(&self.internal(given)?)
+    }
+
+    /// The same by its internal name.
+    pub(super) fn mailbox_named(&self, name: &Name) -> Result<(Mailbox, Rights), Failure> {
+        let found = known(&self.backend, name, self.who()?)?;
         found.ok_or_else(Failure::nonexistent)
     }
 }

@@ -57,6 +57,10 @@ pub(crate) struct Session {
     pub(super) condstore: bool,
     /// It is told VANISHED for EXPUNGE (RFC 7162 section 3.2).
     pub(super) qresync: bool,
+    /// It has enabled UTF8=ACCEPT (RFC 6855).
+    pub(super) utf8: bool,
+    /// It has enabled IMAP4rev2 (RFC 9051).
+    pub(super) rev2: bool,
     pub(crate) commands: u64,
     /// Logins that failed.
     pub(crate) logins_failed: u32,
@@ -116,6 +120,8 @@ impl Session {
             selected: None,
             condstore: false,
             qresync: false,
+            utf8: false,
+            rev2: false,
             commands: 0,
             logins_failed: 0,
             user_place: None,
@@ -158,6 +164,10 @@ impl Session {
                 return self.conclude(tag, Failure::bad(bad.text)).await;
             }
         };
+        if self.takes_utf8() && !imap::lines_are_utf8(bytes) {
+            let bad = Failure::bad("A quoted string is not well-formed UTF-8");
+            return self.conclude(command.tag, bad).await;
+        }
         match dispatch::run(self, &command).await {
             Ok(done) => self.done(command.tag, done).await,
             Err(failure) => self.conclude(command.tag, failure).await,

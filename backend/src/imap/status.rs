@@ -2,7 +2,7 @@
 //! MAILBOXID (RFC 8474) and DELETED-STORAGE (RFC 9208).
 
 use ravenry_core::mailboxes::Rights;
-use ravenry_core::proto::imap::{Command, StatusCommand, StatusItem, encode};
+use ravenry_core::proto::imap::{Command, StatusCommand, StatusItem};
 
 use super::failure::Failure;
 use super::session::{COMPLETED, Reply, Session};
@@ -21,23 +21,23 @@ pub(super) async fn status(session: &mut Session, command: &Command<'_>) -> Repl
         session.hears_modseqs(selected.as_deref());
         session.selected = selected;
     }
-    let line = response(&session.backend, &mailbox, &found, &items)?;
+    let line = response(session, &mailbox, &found, &items)?;
     session.client.push(&line);
     COMPLETED
 }
 
 /// The STATUS response of a mailbox that the client calls `name`.
 pub(super) fn response(
-    backend: &Backend,
+    session: &Session,
     name: &[u8],
     mailbox: &Mailbox,
     items: &[StatusItem],
 ) -> Result<Vec<u8>, Failure> {
     let mut line = b"* STATUS ".to_vec();
-    encode::astring(&mut line, name)?;
+    session.write_name(&mut line, name)?;
     let mut values = Vec::with_capacity(items.len());
     for item in items {
-        let value = value(backend, mailbox, *item)?;
+        let value = value(&session.backend, mailbox, *item)?;
         values.push(format!("{} {value}", item.name()));
     }
     line.extend_from_slice(format!(" ({})\r\n", values.join(" ")).as_bytes());

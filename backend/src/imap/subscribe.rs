@@ -9,7 +9,7 @@ use ravenry_core::mailboxes::ListQuery;
 use ravenry_core::proto::imap::{Command, Verb};
 
 use super::failure::Failure;
-use super::list::{push, query};
+use super::list::push;
 use super::session::{COMPLETED, Reply, Session};
 use crate::store::Order;
 
@@ -40,7 +40,7 @@ pub(super) async fn lsub(session: &mut Session, command: &Command<'_>) -> Reply 
         push(session, "LSUB", b"", "\\Noselect")?;
         return COMPLETED;
     }
-    let query = query(session, &reference, &[&pattern])?;
+    let query = session.query(&reference, &[&pattern])?;
     for (name, subscribed) in lines(session, &query)? {
         let attributes = if subscribed { "" } else { "\\Noselect" };
         push(session, "LSUB", &name, attributes)?;

@@ -22,6 +22,7 @@ pub(super) async fn unauthenticate(session: &mut Session, command: &Command<'_>)
     tracing::info!(session = %session.id, user = %session.who()?.user.as_str(), "unauthenticated");
     session.selected = None;
     (session.condstore, session.qresync) = (false, false);
+    (session.utf8, session.rev2) = (false, false);
     session.user = None;
     session.user_place = None;
     session.started = rt::now();

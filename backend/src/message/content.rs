@@ -25,6 +25,8 @@ pub(super) struct Content {
     pub(super) disposition: Option<(Vec<u8>, Parameters)>,
     pub(super) languages: Vec<Vec<u8>>,
     pub(super) location: Option<Vec<u8>>,
+    /// A message/global is a message, too.
+    pub(super) global: bool,
 }
 
 impl Content {
@@ -97,10 +99,10 @@ impl Content {
         self.kind == b"MULTIPART"
     }
 
-    /// A message as a part (RFC 2046 section 5.2.1). Not message/global: an envelope in it is IMAP4rev2's (RFC 9051 section 7.5.2),
-    /// and RFC 3501 has none there.
+    /// A message as a part (RFC 2046 section 5.2.1; message/global: RFC 6532 section 3.7).
     pub(super) fn is_message(&self) -> bool {
-        self.kind == b"MESSAGE" && self.subtype == b"RFC822"
+        let global = self.global && self.subtype == b"GLOBAL";
+        self.kind == b"MESSAGE" && (self.subtype == b"RFC822" || global)
     }
 
     pub(super) fn is_text(&self) -> bool {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::body::bodystructure;
 use super::envelope::envelope;
-use super::tree::{Node, parts};
+use super::tree::{Node, parts, parts_with_global};
 
 /// What FETCH says of a message and its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +54,27 @@ impl Structure {
     /// Reads a message. Any bytes are one.
     #[must_use]
     pub fn of(message: &[u8]) -> Self {
-        let nodes = parts(message);
+        Self::from_parts(message, &parts(message))
+    }
+
+    /// The same for IMAP4rev2, where a message/global is a message (RFC 9051 section 7.5.2). It differs where
+    /// [`Self::names_global`], and isn't kept.
+    #[must_use]
+    pub fn with_global(message: &[u8]) -> Self {
+        Self::from_parts(message, &parts_with_global(message))
+    }
+
+    /// There may be a message/global in it.
+    #[must_use]
+    pub fn names_global(&self) -> bool {
+        memchr::memmem::find(&self.bodystructure, b"\"MESSAGE\" \"GLOBAL\" ").is_some()
+    }
+
+    fn from_parts(message: &[u8], nodes: &[Node]) -> Self {
         let mut text = Vec::with_capacity(512);
         let header = nodes.first().map(|node| node.read.clone());
         envelope(&mut text, &message[header.unwrap_or_default()]);
-        let (bodystructure, extensions) = bodystructure(message, &nodes);
+        let (bodystructure, extensions) = bodystructure(message, nodes);
         Self {
             envelope: text,
             bodystructure,

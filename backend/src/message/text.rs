@@ -6,7 +6,7 @@ use mail_parser::decoders::html::html_to_text;
 
 use super::encoding::{decode, to_utf8};
 use super::header::{Fields, decode_words};
-use super::tree::{Node, parts};
+use super::tree::{Node, parts_with_global};
 use super::value::unfolded;
 
 /// Where a text was found.
@@ -20,7 +20,7 @@ pub enum Source {
 
 /// Gives the texts of a message until `take` says false: headers field by field (`Name: value`), and text parts.
 pub fn texts(message: &[u8], mut take: impl FnMut(Source, &str) -> bool) {
-    let nodes = parts(message);
+    let nodes = parts_with_global(message);
     let mut before: Option<&Node> = None;
     for node in &nodes {
         let source = match before {

@@ -40,10 +40,21 @@ impl Node {
     }
 }
 
-/// The parts in order, each before those in it. There is at least one.
+/// The parts in order, each before those in it. There is at least one. A message/global has none in it: an envelope there is
+/// IMAP4rev2's (RFC 9051 section 7.5.2), and RFC 3501 has none.
 pub(super) fn parts(message: &[u8]) -> Vec<Node> {
+    walked(message, false)
+}
+
+/// The same with message/global as RFC 9051 has it: like message/rfc822.
+pub(super) fn parts_with_global(message: &[u8]) -> Vec<Node> {
+    walked(message, true)
+}
+
+fn walked(message: &[u8], global: bool) -> Vec<Node> {
     let mut walk = Walk {
         message,
+        global,
         nodes: Vec::new(),
         open: Vec::new(),
         boundaries: BTreeMap::new(),
@@ -80,6 +91,7 @@ struct Open {
 
 struct Walk<'a> {
     message: &'a [u8],
+    global: bool,
     nodes: Vec<Node>,
     open: Vec<Open>,
     /// By boundary the open multiparts' places in `open`.
@@ -187,6 +199,7 @@ impl Walk<'_> {
         self.unread -= read;
         node.read = node.header.start..node.header.start + read;
         node.content = Content::read(&self.message[node.read.clone()], open.in_digest);
+        node.content.global = self.global;
         if node.content.is_multipart() {
             if let Some(boundary) = boundary(&node.content)
                 && depth < DEPTH_MAX

@@ -15,9 +15,12 @@ use super::namespace::{OTHERS, Prefix};
 use super::pattern::Run;
 use super::reader::ListReader;
 use super::tables::successor;
+use super::utf7::{utf7_pattern, utf8_of};
 use super::visible::{Part, Visible};
 use super::walk::Walk;
-use super::{Identity, ListError, Location, Name, Namespace, Pattern, PatternTooLong, Rights};
+use super::{
+    Identity, ListError, Location, Name, NameError, Namespace, Pattern, PatternTooLong, Rights,
+};
 
 /// What a client asked for, for one identity.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub struct ListQuery {
     identity: Identity,
     namespace: Namespace,
     patterns: Vec<Pattern>,
+    /// The same in UTF-8, where `patterns` match more than was asked for.
+    exact: Vec<Pattern>,
     /// What every match begins with.
     prefix: Vec<u8>,
     /// What the internal names of all matches begin with: a domain, where an admin named one.
@@ -99,6 +104,38 @@ impl ListQuery {
             .iter()
             .map(|pattern| Pattern::new(&interpreted(reference, pattern, delimiter), delimiter))
             .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::compiled(identity, namespace, patterns))
+    }
+
+    /// The same from a client that writes names in UTF-8 (RFC 6855 section 3). What is found is in modified UTF-7
+    /// nevertheless, as all names are.
+    ///
+    /// # Errors
+    /// If it isn't UTF-8, or a pattern is too long.
+    pub fn in_utf8(
+        identity: Identity,
+        namespace: Namespace,
+        reference: &[u8],
+        patterns: &[&[u8]],
+    ) -> Result<Self, NameError> {
+        let delimiter = namespace.delimiter();
+        let too_long = |_: PatternTooLong| NameError::TooLong;
+        let (mut found, mut exact, mut all_exact) = (Vec::new(), Vec::new(), true);
+        for pattern in patterns {
+            let pattern = interpreted(reference, pattern, delimiter);
+            let (utf7, is_exact) = utf7_pattern(&pattern)?;
+            found.push(Pattern::new(&utf7, delimiter).map_err(too_long)?);
+            exact.push(Pattern::new(&pattern, delimiter).map_err(too_long)?);
+            all_exact &= is_exact;
+        }
+        let mut query = Self::compiled(identity, namespace, found);
+        if !all_exact {
+            query.exact = exact;
+        }
+        Ok(query)
+    }
+
+    fn compiled(identity: Identity, namespace: Namespace, patterns: Vec<Pattern>) -> Self {
         let prefix = patterns
             .iter()
             .map(Pattern::literal_prefix)
@@ -109,13 +146,14 @@ impl ListQuery {
             .map(|pattern| namespace.domain_of(pattern, &identity));
         let first = domains.next().flatten();
         let domain = first.filter(|first| domains.all(|other| other.as_ref() == Some(first)));
-        Ok(Self {
+        Self {
             identity,
             namespace,
             patterns,
+            exact: Vec::new(),
             prefix,
             domain,
-        })
+        }
     }
 
     /// Prepares a LIST of what is below a name, which is given as the client sees it.
@@ -127,6 +165,7 @@ impl ListQuery {
             identity,
             namespace,
             patterns: vec![Pattern::beginning(&prefix, delimiter)],
+            exact: Vec::new(),
             prefix,
             domain: None,
         }
@@ -141,9 +180,17 @@ impl ListQuery {
 
     /// Whether a name as the client sees it is asked for.
     pub fn matches(&self, external: &[u8]) -> bool {
-        self.patterns
-            .iter()
-            .any(|pattern| pattern.matches(external))
+        let matches = |pattern: &Pattern| pattern.matches(external);
+        self.patterns.iter().any(matches) && self.shows(external)
+    }
+
+    /// Whether a name that the patterns match is one that was asked for.
+    fn shows(&self, external: &[u8]) -> bool {
+        if self.exact.is_empty() {
+            return true;
+        }
+        let shown = utf8_of(external);
+        self.exact.iter().any(|pattern| pattern.matches(&shown))
     }
 }
 
@@ -182,8 +229,8 @@ impl ListReader {
 }
 
 impl ListQuery {
-    /// Gives `sink` the next lines, at least one and about `lines_max` of them unless it is done or
-    /// has looked at enough names for one turn (then there may be none). Call it until
+    /// Gives `sink` the next lines, about `lines_max` of them unless it is done or
+    /// has looked at enough names for one turn (there may be none). Call it until
     /// [`Progress::Done`]; nothing is held in between but the cursor. `open` begins a walk over the
     /// keys of a part, from the first to before the second.
     ///
@@ -196,6 +243,11 @@ impl ListQuery {
         mut open: impl FnMut(Part, &[u8], Option<&[u8]>) -> Result<W, W::Error>,
         mut sink: impl FnMut(Listed<W::Mailbox>),
     ) -> Result<Progress, W::Error> {
+        let mut sink = |line: Listed<W::Mailbox>| {
+            if self.shows(&line.name) {
+                sink(line);
+            }
+        };
         let mut looked_at = 0;
         while let Some(part) = Part::ALL.get(cursor.part) {
             let Some((from, end)) = self.range(*part) else {

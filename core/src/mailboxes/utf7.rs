@@ -35,7 +35,7 @@ pub fn utf7_of(name: &[u8]) -> Result<Vec<u8>, NameError> {
 ///
 /// # Errors
 /// If it isn't UTF-8.
-pub fn utf7_pattern(pattern: &[u8]) -> Result<(Vec<u8>, bool), NameError> {
+pub(super) fn utf7_pattern(pattern: &[u8]) -> Result<(Vec<u8>, bool), NameError> {
     let text = std::str::from_utf8(pattern).map_err(|_| NameError::BadUtf8)?;
     let (mut out, mut exact) = (Vec::with_capacity(text.len()), true);
     let is_wild = |char: Option<char>| matches!(char, Some('*' | '%'));

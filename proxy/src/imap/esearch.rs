@@ -251,7 +251,7 @@ async fn add(
     let mut count: usize = places.values().map(BTreeMap::len).sum();
     each_mailbox(session, &asked.query, |name, mailbox| {
         let shown = session.shown(name);
-        if count <= MAILBOXES_MAX && wanted(&mailbox.name) && asked.shows(&shown) {
+        if count <= MAILBOXES_MAX && wanted(&mailbox.name) {
             let server = session.fe.server(&mailbox.location.server);
             let names = places.entry(server).or_default();
             let may_read = mailbox.rights.contains(Rights::READ);

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use ravenry_core::mailboxes::{
-    ListCursor, ListQuery, Listed, ListedMailbox, Name, NameError, Pattern, PatternTooLong,
-    Progress, utf7_of, utf7_pattern,
+    ListCursor, ListQuery, Listed, ListedMailbox, Name, NameError, PatternTooLong, Progress,
 };
 use ravenry_core::proto::imap::{Command, ListCommand, Verb, encode};
 use ravenry_core::rt;
@@ -51,23 +50,13 @@ pub(crate) async fn list(session: &mut Session, command: &Command<'_>) -> Result
 pub(super) struct Asked<'a> {
     pub(super) list: &'a ListCommand<'a>,
     pub(super) query: ListQuery,
-    /// The patterns in UTF-8, where the query finds more than they match.
-    exact: Vec<Pattern>,
 }
 
 impl<'a> Asked<'a> {
     pub(super) fn new(session: &Session, list: &'a ListCommand<'a>) -> Result<Self, Failure> {
-        let mut asked = Self {
-            list,
-            query: query(session, &[], &[])?,
-            exact: Vec::new(),
-        };
         let patterns: Vec<&[u8]> = list.patterns.iter().map(|pattern| &**pattern).collect();
-        asked.query = asked.query_of(session, &patterns)?;
-        if session.enabled.has_utf8() {
-            asked.keep_exact(session, &patterns)?;
-        }
-        Ok(asked)
+        let query = query(session, &list.reference, &patterns)?;
+        Ok(Self { list, query })
     }
 
     /// The query for these patterns, with the command's reference.
@@ -76,39 +65,16 @@ impl<'a> Asked<'a> {
         session: &Session,
         patterns: &[&[u8]],
     ) -> Result<ListQuery, Failure> {
-        if !session.enabled.has_utf8() {
-            return query(session, &self.list.reference, patterns);
-        }
-        let reference = utf7_of(&self.list.reference).map_err(no_name)?;
-        let patterns = patterns.iter().map(|pattern| utf7_pattern(pattern));
-        let patterns = patterns.collect::<Result<Vec<_>, _>>().map_err(no_name)?;
-        let patterns: Vec<&[u8]> = patterns.iter().map(|(pattern, _)| &pattern[..]).collect();
-        query(session, &reference, &patterns)
-    }
-
-    fn keep_exact(&mut self, session: &Session, patterns: &[&[u8]]) -> Result<(), Failure> {
-        let inexact = |pattern: &&[u8]| utf7_pattern(pattern).is_ok_and(|(_, exact)| !exact);
-        if !patterns.iter().any(inexact) {
-            return Ok(());
-        }
-        let delimiter = session.fe.desk.parts.namespace.delimiter();
-        for pattern in patterns {
-            let whole = [&self.list.reference[..], pattern].concat();
-            self.exact
-                .push(Pattern::new(&whole, delimiter).map_err(too_long)?);
-        }
-        Ok(())
-    }
-
-    /// Whether a name that the query has found is one that the client asked for.
-    pub(super) fn shows(&self, shown: &[u8]) -> bool {
-        self.exact.is_empty() || self.exact.iter().any(|pattern| pattern.matches(shown))
+        query(session, &self.list.reference, patterns)
     }
 }
 
 fn query(session: &Session, reference: &[u8], patterns: &[&[u8]]) -> Result<ListQuery, Failure> {
     let identity = session.logged_in()?.clone();
     let namespace = session.fe.desk.parts.namespace;
+    if session.enabled.has_utf8() {
+        return ListQuery::in_utf8(identity, namespace, reference, patterns).map_err(no_name);
+    }
     ListQuery::new(identity, namespace, reference, patterns).map_err(too_long)
 }
 
@@ -137,7 +103,6 @@ async fn matching(session: &mut Session, asked: &Asked<'_>) -> Result<(), Failur
             };
             let shown = session.shown(line.name);
             match line.mailbox {
-                _ if !asked.shows(&shown) => {}
                 Some(_) => push(session, "LIST", &shown, children)?,
                 None => push(session, "LIST", &shown, &format!("\\Noselect {children}"))?,
             }
@@ -201,9 +166,7 @@ pub(super) fn unannounced(
             && let Some(external) = asked.query.matching(&name)
         {
             let shown = session.shown(external);
-            if asked.shows(&shown) {
-                push(session, word, &shown, "\\HasNoChildren")?;
-            }
+            push(session, word, &shown, "\\HasNoChildren")?;
         }
     }
     Ok(())

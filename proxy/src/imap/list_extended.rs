@@ -269,9 +269,6 @@ impl Answer<'_> {
         let delimiter = char::from(session.fe.desk.parts.namespace.delimiter());
         let word = self.word;
         let shown = session.shown(name.clone());
-        if !self.asked.shows(&shown) {
-            return Ok(());
-        }
         let mut line = format!("* {word} ({}) \"{delimiter}\" ", attributes.join(" ")).into_bytes();
         encode::astring(&mut line, &shown)?;
         if childinfo {

@@ -25,6 +25,8 @@ pub(in crate::imap) struct Wanted {
     preview: bool,
     /// Its structure: the parts' places, ENVELOPE, BODYSTRUCTURE.
     structure: bool,
+    /// Structures are IMAP4rev2's.
+    rev2: bool,
 }
 
 impl Wanted {
@@ -49,6 +51,11 @@ impl Wanted {
             }
         }
         wanted
+    }
+
+    /// The same for a session that has enabled IMAP4rev2, or hasn't.
+    pub(in crate::imap) fn with_rev2(self, rev2: bool) -> Self {
+        Self { rev2, ..self }
     }
 
     fn bytes(self, message: &Message) -> u64 {
@@ -124,6 +131,8 @@ pub(in crate::imap) async fn load<'m>(
         for message in &of {
             let record = records.as_mut().and_then(|records| records.get(message));
             let structure = record.and_then(Structure::decode);
+            // What is kept is IMAP4rev1's.
+            let structure = structure.filter(|kept| !(wanted.rev2 && kept.names_global()));
             let path = || store.path(&of_mailbox, message.uid);
             contents.push(Content::read(wanted, message, structure, path));
         }
@@ -136,7 +145,10 @@ pub(in crate::imap) async fn load<'m>(
             && found.structure.is_none()
         {
             let path = parts.store.path(mailbox, message.uid);
-            match parts.read_whole(message.size, move || parse(&path)).await? {
+            match parts
+                .read_whole(message.size, move || parse(&path, wanted))
+                .await?
+            {
                 Ok(structure) => found.structure = Some(structure),
                 Err(error) => *content = Err(error),
             }
@@ -154,7 +166,7 @@ impl Content {
         path: impl Fn() -> PathBuf,
     ) -> io::Result<Self> {
         if wanted.structure && structure.is_none() && message.size <= PIECE_BYTES {
-            structure = Some(parse(&path())?);
+            structure = Some(parse(&path(), wanted)?);
         }
         let mut content = Self {
             structure,
@@ -187,6 +199,10 @@ impl Content {
 }
 
 /// A structure, made from the message.
-fn parse(path: &Path) -> io::Result<Structure> {
-    Ok(Structure::of(&std::fs::read(path)?))
+fn parse(path: &Path, wanted: Wanted) -> io::Result<Structure> {
+    let message = std::fs::read(path)?;
+    Ok(match wanted.rev2 {
+        true => Structure::with_global(&message),
+        false => Structure::of(&message),
+    })
 }

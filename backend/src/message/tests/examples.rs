@@ -200,6 +200,26 @@ fn what_is_malformed_is_shown_all_the_same() {
 }
 
 #[test]
+fn message_global_is_a_message_to_imap4rev2() {
+    let inner = "Subject: a\r\n\r\nb\r\n";
+    let mail = format!("Content-Type: message/global\r\n\r\n{inner}");
+    let (rev1, rev2) = (
+        Structure::of(mail.as_bytes()),
+        Structure::with_global(mail.as_bytes()),
+    );
+    assert!(rev1.names_global() && rev2.names_global());
+    assert_eq!(
+        String::from_utf8(rev2.body()).unwrap(),
+        "(\"MESSAGE\" \"GLOBAL\" NIL NIL NIL \"7BIT\" 17 (NIL \"a\" NIL NIL NIL NIL NIL NIL NIL NIL) \
+         (\"TEXT\" \"PLAIN\" (\"CHARSET\" \"us-ascii\") NIL NIL \"7BIT\" 3 1) 3)"
+    );
+    let text = (mail.len() - 3) as u64..mail.len() as u64;
+    assert_eq!(rev2.locate(&[1], Part::Text), Some(text));
+    assert_eq!(rev1.locate(&[1], Part::Text), None);
+    assert!(!Structure::of(inner.as_bytes()).names_global());
+}
+
+#[test]
 fn addresses_of_all_kinds() {
     for (value, shown) in [
         ("a@b (A \\) B)", "((\"A ) B\" NIL \"a\" \"b\"))"),

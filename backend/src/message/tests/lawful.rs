@@ -155,8 +155,8 @@ fn extension(values: &[Value], multipart: bool) {
     nstring(&values[3]);
 }
 
-/// BODYSTRUCTURE, or BODY (without extension data).
-pub(super) fn body(value: &Value, extended: bool) {
+/// BODYSTRUCTURE, or BODY (without extension data); in IMAP4rev2, or before it.
+pub(super) fn body(value: &Value, extended: bool, rev2: bool) {
     let mut open = vec![value];
     while let Some(value) = open.pop() {
         let values = list(value);
@@ -177,7 +177,8 @@ pub(super) fn body(value: &Value, extended: bool) {
             if kind == b"TEXT" {
                 assert_eq!(values[7], Number);
                 8
-            } else if kind == b"MESSAGE" && subtype == b"RFC822" {
+            } else if kind == b"MESSAGE" && (subtype == b"RFC822" || (rev2 && subtype == b"GLOBAL"))
+            {
                 envelope(&values[7]);
                 open.push(&values[8]);
                 assert_eq!(values[9], Number);

@@ -14,15 +14,25 @@ use crate::message::{
 /// Everything that is said of a message is in order.
 fn check(message: &[u8]) {
     let structure = Structure::of(message);
-    lawful::envelope(&lawful::read(structure.envelope()));
-    lawful::body(&lawful::read(structure.bodystructure()), true);
-    lawful::body(&lawful::read(&structure.body()), false);
+    check_structure(message, &structure, false);
+    let rev2 = Structure::with_global(message);
+    check_structure(message, &rev2, true);
+    assert!(rev2 == structure || structure.names_global());
     let record = record(message);
     assert!(record.len() <= RECORD_BYTES_MAX);
     if let Some(decoded) = Structure::decode(&record) {
         assert_eq!(decoded, structure);
         assert_eq!(Structure::decode(&record[..record.len() - 1]), None);
     }
+    let _ = sent_date(message);
+    assert!(header_fields(message, &["To"], true).ends_with(b"\r\n"));
+    texts(message, |_, _| true);
+}
+
+fn check_structure(message: &[u8], structure: &Structure, rev2: bool) {
+    lawful::envelope(&lawful::read(structure.envelope()));
+    lawful::body(&lawful::read(structure.bodystructure()), true, rev2);
+    lawful::body(&lawful::read(&structure.body()), false, rev2);
     let of = |path: &[u32], what| structure.locate(path, what);
     let (whole, header, text) = (
         of(&[], Part::Whole),
@@ -49,9 +59,6 @@ fn check(message: &[u8]) {
         last = part.start;
         path.push(1);
     }
-    let _ = sent_date(message);
-    assert!(header_fields(message, &["To"], true).ends_with(b"\r\n"));
-    texts(message, |_, _| true);
 }
 
 /// Lines of which mail is made, and others.
@@ -76,6 +83,7 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         "Content-Type: multipart/digest; boundary=\"b\"",
         "Content-Type: multipart/mixed; boundary*0=a",
         "Content-Type: message/rfc822",
+        "Content-Type: message/global",
         "Content-Type: text/html; charset=gbk",
         "Content-Type: \u{e4}/;;=\"",
         "Content-Type:",

@@ -4,7 +4,7 @@ use super::{
     ALT_SLASH, DOMAINS, Identity, Namespace, STANDARD, active, admin, in_domains, listed, open,
     query, reserved, shown, sync, user,
 };
-use crate::mailboxes::{Change, ListReader};
+use crate::mailboxes::{Change, ListQuery, ListReader, NameError};
 
 /// What was in the list of the Cyrus frontend that was asked.
 fn mailboxes() -> Vec<Change> {
@@ -251,4 +251,38 @@ fn alt_namespace_with_slashes() {
     assert_eq!(zed("k*"), "kid");
     assert_eq!(world.list(&user("zed"), STANDARD, "", "I%"), "-INBOX+");
     assert_eq!(world.list(&user("zed"), STANDARD, "", "I*"), "INBOX.kid");
+}
+
+#[test]
+fn patterns_in_utf8() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut writer, reader, _) = open(directory.path());
+    let names = [
+        "user.alice",
+        "user.alice.&AOkA6A-",
+        "user.alice.&AOk-a",
+        "user.alice.&AOk-a.&ZeVnLIqe-",
+        "user.alice.a&-b",
+    ];
+    let changes = names.map(|name| active(name, "alice lrswipkxtecdan "));
+    sync(&mut writer, &changes);
+    let list = |reference: &str, pattern: &str| {
+        let (who, patterns) = (user("alice"), [pattern.as_bytes()]);
+        let query = ListQuery::in_utf8(who, STANDARD, reference.as_bytes(), &patterns).unwrap();
+        let lines = listed(&reader, &query, 1000);
+        assert!(lines.iter().all(|line| query.matches(&line.name)));
+        shown(&lines)
+    };
+    assert_eq!(list("", "inbox.\u{e9}\u{e8}"), "INBOX.&AOkA6A-");
+    assert_eq!(list("", "inbox.\u{e9}%"), "INBOX.&AOk-a+ INBOX.&AOkA6A-");
+    assert_eq!(
+        list("INBOX.\u{e9}", "*"),
+        "INBOX.&AOk-a+ INBOX.&AOk-a.&ZeVnLIqe- INBOX.&AOkA6A-"
+    );
+    assert_eq!(list("", "*\u{8a9e}"), "INBOX.&AOk-a.&ZeVnLIqe-");
+    assert_eq!(list("INBOX.", ".%\u{e8}"), "INBOX.&AOkA6A-");
+    assert_eq!(list("INBOX.", "%&%"), "INBOX.a&-b");
+    assert_eq!(list("", "%"), "INBOX+");
+    let bad = ListQuery::in_utf8(user("alice"), STANDARD, b"", &[b"\xff"]);
+    assert_eq!(bad.err(), Some(NameError::BadUtf8));
 }

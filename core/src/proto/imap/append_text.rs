@@ -1,5 +1,5 @@
 //! APPEND as a server reads it, piece by piece: what stands between the literals of a message or of several (RFC 3501 section 6.3.11,
-//! MULTIAPPEND RFC 3502, CATENATE RFC 4469, REPLACE RFC 8508).
+//! MULTIAPPEND RFC 3502, CATENATE RFC 4469, UTF8 RFC 6855 section 4, REPLACE RFC 8508).
 //!
 //! How to drive it: give [`AppendText::read`] the text behind the mailbox, then the text behind each literal, each up to the next
 //! literal's marker or the command's end. What comes of it is to be done in order; a literal is always the last. A text is read to its
@@ -17,6 +17,8 @@ pub enum AppendStep<'a> {
     Begin(AppendOptions),
     /// The literal that follows is (the next part of) it.
     Literal,
+    /// The same, if that is a literal8: it has headers in UTF-8.
+    Utf8Literal,
     /// What this URL names is its next part.
     Url(Cow<'a, [u8]>),
     /// The literal that follows is a URL, which names its next part.
@@ -36,11 +38,16 @@ enum Expect {
     Part,
     /// What follows such a part.
     AfterPart,
+    /// The end of a UTF8 that is the message, or a part of it.
+    Utf8End {
+        /// It is a part.
+        part: bool,
+    },
     /// What follows a message: the end, or another one.
     Over,
 }
 
-use Expect::{AfterLiteral, AfterPart, Message, Over, Part};
+use Expect::{AfterLiteral, AfterPart, Message, Over, Part, Utf8End};
 
 /// Reads the texts of one APPEND.
 #[derive(Debug)]
@@ -95,18 +102,23 @@ impl Reading<'_> {
     /// The literal that follows is what was expected.
     fn is_at_literal(&self) -> bool {
         let last = self.steps.last();
-        matches!(last, Some(AppendStep::Literal | AppendStep::UrlLiteral))
+        matches!(
+            last,
+            Some(AppendStep::Literal | AppendStep::Utf8Literal | AppendStep::UrlLiteral)
+        )
     }
 
     fn next(&mut self, expect: Expect) -> Result<Expect, ParseError> {
         match expect {
             Message => self.message(),
             Part => self.part(),
+            Utf8End { .. } if !self.text.accept(b')') => Err(ParseError::Parenthesis),
+            Utf8End { part: true } => Ok(AfterPart),
             AfterPart if !self.text.accept(b')') => {
                 self.text.sp()?;
                 Ok(Part)
             }
-            AfterLiteral | AfterPart => {
+            AfterLiteral | AfterPart | Utf8End { part: false } => {
                 self.steps.push(AppendStep::End);
                 Ok(Over)
             }
@@ -124,8 +136,12 @@ impl Reading<'_> {
             self.steps.push(AppendStep::Literal);
             return Ok(AfterLiteral);
         }
-        let expected = ParseError::Expected("flags, a date and time, a message, or CATENATE");
+        let expected =
+            ParseError::Expected("flags, a date and time, a message, UTF8 or CATENATE");
         let word = self.text.atom().map_err(|_| expected)?;
+        if word.eq_ignore_ascii_case(b"UTF8") {
+            return self.utf8(false);
+        }
         if !word.eq_ignore_ascii_case(b"CATENATE") {
             return Err(expected);
         }
@@ -136,9 +152,22 @@ impl Reading<'_> {
         Ok(Part)
     }
 
+    /// Behind UTF8: `(` and a literal8.
+    fn utf8(&mut self, part: bool) -> Result<Expect, ParseError> {
+        self.text.sp()?;
+        if !(self.text.accept(b'(') && self.literal && self.text.is_done()) {
+            return Err(ParseError::Expected("a literal8 in parentheses"));
+        }
+        self.steps.push(AppendStep::Utf8Literal);
+        Ok(Utf8End { part })
+    }
+
     fn part(&mut self) -> Result<Expect, ParseError> {
-        let expected = ParseError::Expected("TEXT and a literal, or URL and a string");
+        let expected = ParseError::Expected("TEXT or UTF8 and a literal, or URL and a string");
         let word = self.text.atom().map_err(|_| expected)?;
+        if word.eq_ignore_ascii_case(b"UTF8") {
+            return self.utf8(true);
+        }
         self.text.sp()?;
         let at_literal = self.literal && self.text.is_done();
         let step = match word.to_ascii_uppercase().as_slice() {
@@ -155,7 +184,7 @@ impl Reading<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::flags::SEEN;
-    use super::AppendStep::{Begin, End, Literal, Url, UrlLiteral};
+    use super::AppendStep::{Begin, End, Literal, Url, UrlLiteral, Utf8Literal};
     use super::*;
 
     /// What comes of texts with a literal between each and the next.
@@ -232,13 +261,55 @@ mod tests {
     }
 
     #[test]
+    fn utf8_is_a_message_or_a_part_of_one() {
+        let seen = "(\\Seen) utf8 (";
+        let mut options = AppendOptions::default();
+        options.flags.system = SEEN;
+        assert_eq!(
+            read(&[seen, ") UTF8 (", ") ", ""]),
+            Ok(vec![
+                Begin(options),
+                Utf8Literal,
+                End,
+                plain(),
+                Utf8Literal,
+                End,
+                plain(),
+                Literal,
+                End
+            ])
+        );
+        assert_eq!(
+            read(&["CATENATE (UTF8 (", ") URL x UTF8 (", "))"]),
+            Ok(vec![
+                plain(),
+                Utf8Literal,
+                url("x"),
+                Utf8Literal,
+                End
+            ])
+        );
+    }
+
+    #[test]
     fn nothing_else_is_taken() {
         let wrong: &[&[&str]] = &[
             &[""],
             &["(\\Seen)", ""],
             &["(\\Seen) "],
             &["x ", ""],
-            &["UTF8 (", ")"],
+            &["UTF8 (", ""],
+            &["UTF8 (", ") "],
+            &["UTF8 (", "))"],
+            &["UTF8 (", " )"],
+            &["UTF8 (x", ")"],
+            &["UTF8 ()"],
+            &["UTF8 "],
+            &["UTF8 ", ""],
+            &["UTF8(", ")"],
+            &["CATENATE (UTF8 (", ")"],
+            &["CATENATE (UTF8 (", ") )"],
+            &["CATENATE (UTF8 (", ")URL x)"],
             &["", " "],
             &["", "x"],
             &["", "", ""],

@@ -59,6 +59,23 @@ pub fn string8(out: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
+/// Appends `value` as [`astring`] does, to a client that takes UTF-8 in quoted strings (RFC 6855 section 3, RFC 9051
+/// section 4.3).
+///
+/// # Errors
+/// If `value` holds a NUL; nothing is appended then.
+pub fn utf8_astring(out: &mut Vec<u8>, value: &[u8]) -> Result<(), HasNul> {
+    let on_a_line = memchr::memchr3(0, b'\r', b'\n', value).is_none();
+    if on_a_line && value.len() <= QUOTED_BYTES_MAX && std::str::from_utf8(value).is_ok() {
+        match form(value)? {
+            Form::Atom => out.extend_from_slice(value),
+            Form::Quoted | Form::Literal => quote(out, value),
+        }
+        return Ok(());
+    }
+    astring(out, value)
+}
+
 /// Human-readable text of a status response: what can't stand on a line, or would be taken for a
 /// code or a literal, is replaced by `?`.
 pub fn text(out: &mut Vec<u8>, text: &[u8]) {

@@ -33,6 +33,7 @@ mod status_items;
 mod store_command;
 mod uids;
 mod url;
+mod utf8;
 mod verb;
 
 pub use append::{AppendHead, Follows, Part, append_follows, replaced_message};
@@ -58,6 +59,7 @@ pub use status_items::{StatusCommand, StatusItem};
 pub use store_command::{StoreCommand, StoreMode};
 pub use uids::Uids;
 pub use url::{MessageUrl, UrlServer, url_in_code};
+pub use utf8::lines_are_utf8;
 pub use verb::Verb;
 
 #[cfg(test)]

@@ -36,6 +36,27 @@ fn the_shortest_form_is_taken() {
 }
 
 #[test]
+fn utf8_is_quoted_for_who_takes_it() {
+    let encoded = |value: &[u8]| {
+        let mut out = Vec::new();
+        utf8_astring(&mut out, value).map(|()| out)
+    };
+    for (value, wire) in [
+        (&b"INBOX"[..], &b"INBOX"[..]),
+        (b"nil", b"\"nil\""),
+        ("Entw\u{fc}rfe".as_bytes(), "\"Entw\u{fc}rfe\"".as_bytes()),
+        ("\u{e4}\"\\".as_bytes(), "\"\u{e4}\\\"\\\\\"".as_bytes()),
+        (b"\xe4", b"{1}\r\n\xe4"),
+        ("\u{e4}\n".as_bytes(), b"{3}\r\n\xc3\xa4\n"),
+    ] {
+        assert_eq!(encoded(value), Ok(wire.to_vec()));
+    }
+    assert_eq!(encoded("\u{e4}\0".as_bytes()), Err(HasNul));
+    let long = "\u{e4}".repeat(600);
+    assert!(encoded(long.as_bytes()).unwrap().starts_with(b"{1200}\r\n"));
+}
+
+#[test]
 fn text_stays_text() {
     let shown = |bytes: &[u8]| {
         let mut out = b"a NO ".to_vec();
