@@ -50,6 +50,7 @@ impl Store {
         }
         check.directories()?;
         check.names()?;
+        check.access()?;
         check.quotas()?;
         (check.progress)(check.seen);
         Ok(check.report)
@@ -277,7 +278,42 @@ impl<P: FnMut(Progress)> Check<'_, P> {
             let (key, id) = entry?;
             let mailbox = tables.mailbox(&reading, MailboxId::decode(id)?)?;
             if mailbox.is_none_or(|mailbox| mailbox.name.to_key() != key) {
-                self.report.add_name(key);
+                self.report.add_key(key, Wrong::StrayName);
+            }
+        }
+        Ok(())
+    }
+
+    /// The reverse ACL is what the ACLs say.
+    fn access(&mut self) -> Result<(), StoreError> {
+        let (reading, tables) = (self.store.read()?, &self.store.shared.tables);
+        let mut found = 0;
+        for entry in tables.names.iter(&reading)? {
+            let Some(mailbox) = tables.mailbox(&reading, MailboxId::decode(entry?.1)?)? else {
+                continue;
+            };
+            for key in mailbox.access_keys() {
+                match tables.access.get(&reading, &key)? {
+                    Some(_) => found += 1,
+                    None => self.report.add(&mailbox, None, Wrong::Access),
+                }
+            }
+        }
+        if tables.access.len(&reading)? == found {
+            return Ok(());
+        }
+        for entry in tables.access.iter(&reading)? {
+            let (key, _) = entry?;
+            // Behind the tag, which has no 0 in it.
+            let at = memchr::memchr(0, key).map_or(key.len(), |at| at + 1);
+            let id = tables.names.get(&reading, &key[at..])?;
+            let mailbox = match id {
+                Some(id) => tables.mailbox(&reading, MailboxId::decode(id)?)?,
+                None => None,
+            };
+            let keys = mailbox.map_or_else(Vec::new, |mailbox| mailbox.access_keys());
+            if keys.iter().all(|expected| expected != key) {
+                self.report.add_key(&key[at..], Wrong::Access);
             }
         }
         Ok(())

@@ -7,6 +7,7 @@
 //! file that isn't there; a file that the index doesn't know is a change nobody was told of, and
 //! [`Store::open`] moves it to `lost+found` after a crash.
 
+mod access;
 mod backup;
 mod check;
 mod error;

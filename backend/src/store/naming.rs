@@ -52,7 +52,7 @@ impl Transaction<'_> {
         };
         let parent = self.shared.spool.make(&mailbox)?;
         self.links.note(parent);
-        self.put_name(name, id)?;
+        self.put_name(&mailbox)?;
         self.count(self.root_of(name)?, one)?;
         let uidvalidity = mailbox.uidvalidity;
         self.mailboxes.insert(id, Some(mailbox));
@@ -72,12 +72,9 @@ impl Transaction<'_> {
             self.uncount(old, usage)?;
             self.count(new, usage)?;
         }
-        self.shared
-            .tables
-            .names
-            .delete(&mut self.writing, &from.to_key())?;
-        self.put_name(to, mailbox.id)?;
+        self.take_name(&mailbox)?;
         mailbox.name = to.clone();
+        self.put_name(&mailbox)?;
         // Whoever knew another mailbox of this name must not take this one for it.
         self.meta.uidvalidity = self.meta.uidvalidity.saturating_add(1);
         mailbox.uidvalidity = self.meta.uidvalidity;
@@ -88,10 +85,7 @@ impl Transaction<'_> {
 
     pub(super) fn delete(&mut self, name: &Name) -> Answer {
         let mailbox = or_refuse!(self.named(name)?);
-        self.shared
-            .tables
-            .names
-            .delete(&mut self.writing, &name.to_key())?;
+        self.take_name(&mailbox)?;
         let time = self.now.to_le_bytes();
         self.shared
             .tables
@@ -118,7 +112,7 @@ impl Transaction<'_> {
             ));
         };
         mailbox.name = name.clone();
-        self.put_name(name, id)?;
+        self.put_name(&mailbox)?;
         self.count(self.root_of(name)?, Usage::of_mailbox(&mailbox))?;
         self.shared.spool.label(&mailbox)?;
         self.mailboxes.insert(id, Some(mailbox));
@@ -130,7 +124,7 @@ impl Transaction<'_> {
         if self.full && acl.as_bytes().len() > mailbox.acl.as_bytes().len() {
             return Ok(Err(Refused::Full));
         }
-        mailbox.acl = acl.clone();
+        self.replace_acl(&mut mailbox, acl)?;
         self.mailboxes.insert(mailbox.id, Some(mailbox));
         Ok(Ok(Outcome::Done))
     }

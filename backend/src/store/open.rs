@@ -50,6 +50,7 @@ impl Store {
         let index = index.map_err(StoreError::Open)?;
         let spool = Spool::open(settings.partitions.clone())?;
         let tables = Tables::open(index.env())?;
+        tables.upgrade(index.env())?;
         let store = Self {
             shared: Arc::new(Shared {
                 tables,

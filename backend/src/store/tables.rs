@@ -1,6 +1,7 @@
 //! The index' tables: what a key and a record are.
 //!
 //! * `names`: a mailbox' name, so that children come right behind their parent, to its id.
+//! * `access`: who may see which names (`access`).
 //! * `mailboxes`: id to [`Mailbox`].
 //! * `messages`: id and UID to [`Message`]: a mailbox' messages stand together, in order.
 //! * `expunged`: id and UID to [`Expunged`], until it is purged.
@@ -18,8 +19,8 @@ use ravenry_core::mailboxes::Name;
 use super::record::Rest;
 use super::{Expunged, Mailbox, MailboxId, Message, Quota, StoreError, subscriptions};
 
-/// The layout's number.
-const SCHEMA: u32 = 1;
+/// The layout's number. An index of a lower one is brought to it when it is opened: 1 had no `access`.
+pub(super) const SCHEMA: u32 = 2;
 pub(super) const DATABASES_MAX: u32 = 12;
 
 pub(super) type Table = Database<'static, Bytes, Bytes>;
@@ -29,6 +30,7 @@ pub(super) type Reading<'e> = RoTxn<'e, WithoutTls>;
 #[derive(Clone, Copy)]
 pub(super) struct Tables {
     pub(super) names: Table,
+    pub(super) access: Table,
     pub(super) mailboxes: Table,
     pub(super) messages: Table,
     pub(super) expunged: Table,
@@ -42,25 +44,26 @@ impl Tables {
     /// Opens the tables, or makes them.
     pub(super) fn open(env: &Env<WithoutTls>) -> Result<Self, StoreError> {
         let transaction = env.write_txn()?;
-        let (names, mailboxes, messages, expunged, removed, subscriptions, quotas, meta) = env
-            .create_databases_and_commit(transaction, |opener, transaction| {
-                let mut table =
-                    |name| opener.create_database::<Bytes, Bytes>(transaction, Some(name));
-                let tables = (
-                    table("names")?,
-                    table("mailboxes")?,
-                    table("messages")?,
-                    table("expunged")?,
-                    table("removed")?,
-                    table("subscriptions")?,
-                    table("quotas")?,
-                    table("meta")?,
-                );
-                Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
-            })?
-            .unwrap_commit();
+        let opened = env.create_databases_and_commit(transaction, |opener, transaction| {
+            let mut table = |name| opener.create_database::<Bytes, Bytes>(transaction, Some(name));
+            let tables = (
+                table("names")?,
+                table("access")?,
+                table("mailboxes")?,
+                table("messages")?,
+                table("expunged")?,
+                table("removed")?,
+                table("subscriptions")?,
+                table("quotas")?,
+                table("meta")?,
+            );
+            Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
+        })?;
+        let (names, access, mailboxes, messages, expunged, removed, subscriptions, quotas, meta) =
+            opened.unwrap_commit();
         Ok(Self {
             names,
+            access,
             mailboxes,
             messages,
             expunged,
@@ -75,6 +78,7 @@ impl Tables {
     pub(super) fn bytes(&self, reading: &RoTxn<'_>) -> Result<u64, StoreError> {
         let all = [
             self.names,
+            self.access,
             self.mailboxes,
             self.messages,
             self.expunged,
@@ -118,6 +122,12 @@ impl Tables {
         }
     }
 
+    /// The number of the layout that it has; `None`: there has been nothing in it.
+    pub(super) fn layout(&self, reading: &RoTxn<'_>) -> Result<Option<u32>, StoreError> {
+        let found = self.meta.get(reading, META_KEY)?;
+        Ok(found.and_then(|record| Some(u32::from_le_bytes(*record.first_chunk()?))))
+    }
+
     pub(super) fn put_meta(&self, writing: &mut RwTxn<'_>, meta: Meta) -> Result<(), StoreError> {
         Ok(self.meta.put(writing, META_KEY, &meta.encode())?)
     }
@@ -127,6 +137,7 @@ impl Tables {
 pub(super) fn makes_sense(table: &[u8], key: &[u8], record: &[u8]) -> Option<()> {
     match table {
         b"names" => MailboxId::decode(record).ok().map(drop),
+        b"access" => (record.is_empty() && key.contains(&0)).then_some(()),
         b"mailboxes" => Mailbox::decode(MailboxId::decode(key).ok()?, record)
             .ok()
             .map(drop),
@@ -164,7 +175,7 @@ impl Meta {
             next_id: u64::from_le_bytes(*rest.take()?),
             uidvalidity: u32::from_le_bytes(*rest.take()?),
         };
-        (schema == SCHEMA && rest.0.is_empty()).then_some(meta)
+        ((1..=SCHEMA).contains(&schema) && rest.0.is_empty()).then_some(meta)
     }
 }
 

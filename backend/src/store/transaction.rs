@@ -219,11 +219,6 @@ impl<'s> Transaction<'s> {
         Ok(table.put(&mut self.writing, &key, &expunged.encode())?)
     }
 
-    pub(super) fn put_name(&mut self, name: &Name, id: MailboxId) -> Result<(), StoreError> {
-        let table = self.shared.tables.names;
-        Ok(table.put(&mut self.writing, &name.to_key(), &id.key())?)
-    }
-
     pub(super) fn is_free(&self, name: &Name) -> Result<Result<(), Refused>, StoreError> {
         let taken = self.shared.tables.id_of(&self.writing, name)?.is_some();
         Ok(if taken { Err(Refused::Exists) } else { Ok(()) })

@@ -64,6 +64,8 @@ pub enum Wrong {
     Name,
     /// A name leads to no mailbox, or to one of another name.
     StrayName,
+    /// LIST finds a mailbox for others than its ACL says.
+    Access,
     /// A quota root's usage isn't what its mailboxes use.
     Quota {
         /// In its record.
@@ -88,12 +90,13 @@ impl Report {
         self.push(None, Some(path), Wrong::UnknownDirectory);
     }
 
-    pub(super) fn add_name(&mut self, key: &[u8]) {
+    /// About the name with this key.
+    pub(super) fn add_key(&mut self, key: &[u8], wrong: Wrong) {
         let bytes: Vec<u8> = key
             .iter()
             .map(|byte| if *byte == 0 { b'.' } else { *byte })
             .collect();
-        self.push(Name::from_mupdate(&bytes).ok(), None, Wrong::StrayName);
+        self.push(Name::from_mupdate(&bytes).ok(), None, wrong);
     }
 
     pub(super) fn add_quota(&mut self, root: Name, index: Usage, counted: Usage) {
@@ -139,6 +142,7 @@ impl fmt::Display for Wrong {
             Self::Keywords(uid) => write!(f, "message {uid} has unknown keywords"),
             Self::Name => f.write_str("the mailbox and its name don't lead to each other"),
             Self::StrayName => f.write_str("the name leads to no mailbox of this name"),
+            Self::Access => f.write_str("LIST finds it for others than its ACL says"),
             Self::Quota { index, counted } => write!(
                 f,
                 "the quota root's usage is {index}, its mailboxes use {counted}"

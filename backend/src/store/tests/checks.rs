@@ -206,11 +206,12 @@ fn records_that_are_wrong_are_found_and_put_right() {
         let mut message = store.message(inbox, 1).unwrap().unwrap();
         message.flags.keywords |= 8;
         transaction.put_message(inbox, &message).unwrap();
-        transaction.put_name(&name("user.carol"), other).unwrap();
-        let (names, alice) = (transaction.shared.tables.names, name("user.bob"));
+        let names = transaction.shared.tables.names;
+        let (bob, carol) = (name("user.bob").to_key(), name("user.carol").to_key());
         names
-            .delete(&mut transaction.writing, &alice.to_key())
+            .put(&mut transaction.writing, &carol, &other.key())
             .unwrap();
+        names.delete(&mut transaction.writing, &bob).unwrap();
     });
     let wrong: Vec<_> = found(&store, false)
         .into_iter()

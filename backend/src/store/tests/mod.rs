@@ -4,6 +4,7 @@ mod answers;
 mod backups;
 mod checks;
 mod crash;
+mod listing;
 mod model;
 mod names;
 mod plain;
