@@ -5,7 +5,7 @@
 
 use std::ops::Bound;
 
-use heed::{Env, WithoutTls};
+use heed::{Env, RwTxn, WithoutTls};
 use ravenry_core::mailboxes::{Acl, access_keys, replace_access};
 
 use super::tables::{SCHEMA, Tables};
@@ -37,6 +37,7 @@ impl Transaction<'_> {
 
     /// … and no longer.
     pub(super) fn take_name(&mut self, mailbox: &Mailbox) -> Result<(), StoreError> {
+        self.note_former(mailbox)?;
         let (names, access) = (self.shared.tables.names, self.shared.tables.access);
         names.delete(&mut self.writing, &mailbox.name.to_key())?;
         Ok(replace_access(
@@ -75,27 +76,33 @@ impl Tables {
             return Ok(());
         }
         tracing::info!("the index has layout {layout}: it is brought to {SCHEMA}");
+        if layout == 1 {
+            self.fill_access(&mut writing)?;
+        }
+        let meta = self.meta(&writing)?;
+        self.put_meta(&mut writing, meta)?;
+        Ok(writing.commit()?)
+    }
+
+    fn fill_access(&self, writing: &mut RwTxn<'_>) -> Result<(), StoreError> {
         let mut after: Option<Vec<u8>> = None;
         loop {
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let (mut last, mut keys) = (None, Vec::new());
-            let names = self.names.range(&writing, &(from, Bound::Unbounded))?;
+            let names = self.names.range(writing, &(from, Bound::Unbounded))?;
             for entry in names.take(PIECE) {
                 let (key, id) = entry?;
-                let mailbox = self.mailbox(&writing, MailboxId::decode(id)?)?;
+                let mailbox = self.mailbox(writing, MailboxId::decode(id)?)?;
                 let mailbox = mailbox.ok_or(StoreError::Damaged("a name without its mailbox"))?;
                 keys.extend(mailbox.access_keys());
                 last = Some(key.to_vec());
             }
             if last.is_none() {
-                break;
+                return Ok(());
             }
             after = last;
             keys.sort_unstable();
-            replace_access(self.access, &mut writing, &[], &keys)?;
+            replace_access(self.access, writing, &[], &keys)?;
         }
-        let meta = self.meta(&writing)?;
-        self.put_meta(&mut writing, meta)?;
-        Ok(writing.commit()?)
     }
 }

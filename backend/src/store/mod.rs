@@ -29,6 +29,7 @@ mod structure;
 mod subscriptions;
 mod tables;
 mod transaction;
+mod validity;
 mod writer;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! * `names`: a mailbox' name, so that children come right behind their parent, to its id.
 //! * `access`: who may see which names (`access`).
 //! * `mailboxes`: id to [`Mailbox`].
+//! * `former`: a name's key to the highest UIDVALIDITY of the mailboxes that had it and have it no longer (`validity`).
 //! * `messages`: id and UID to [`Message`]: a mailbox' messages stand together, in order.
 //! * `expunged`: id and UID to [`Expunged`], until it is purged.
 //! * `removed`: ids of mailboxes that were deleted, until they are purged, to the time.
@@ -19,8 +20,9 @@ use ravenry_core::mailboxes::Name;
 use super::record::Rest;
 use super::{Expunged, Mailbox, MailboxId, Message, Quota, StoreError, subscriptions};
 
-/// The layout's number. An index of a lower one is brought to it when it is opened: 1 had no `access`.
-pub(super) const SCHEMA: u32 = 2;
+/// The layout's number. An index of a lower one is brought to it when it is opened: 1 had no `access`, 2 no
+/// `former`.
+pub(super) const SCHEMA: u32 = 3;
 pub(super) const DATABASES_MAX: u32 = 12;
 
 pub(super) type Table = Database<'static, Bytes, Bytes>;
@@ -32,6 +34,7 @@ pub(super) struct Tables {
     pub(super) names: Table,
     pub(super) access: Table,
     pub(super) mailboxes: Table,
+    pub(super) former: Table,
     pub(super) messages: Table,
     pub(super) expunged: Table,
     pub(super) removed: Table,
@@ -50,6 +53,7 @@ impl Tables {
                 table("names")?,
                 table("access")?,
                 table("mailboxes")?,
+                table("former")?,
                 table("messages")?,
                 table("expunged")?,
                 table("removed")?,
@@ -59,12 +63,23 @@ impl Tables {
             );
             Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
         })?;
-        let (names, access, mailboxes, messages, expunged, removed, subscriptions, quotas, meta) =
-            opened.unwrap_commit();
+        let (
+            names,
+            access,
+            mailboxes,
+            former,
+            messages,
+            expunged,
+            removed,
+            subscriptions,
+            quotas,
+            meta,
+        ) = opened.unwrap_commit();
         Ok(Self {
             names,
             access,
             mailboxes,
+            former,
             messages,
             expunged,
             removed,
@@ -80,6 +95,7 @@ impl Tables {
             self.names,
             self.access,
             self.mailboxes,
+            self.former,
             self.messages,
             self.expunged,
             self.removed,
@@ -141,6 +157,7 @@ pub(super) fn makes_sense(table: &[u8], key: &[u8], record: &[u8]) -> Option<()>
         b"mailboxes" => Mailbox::decode(MailboxId::decode(key).ok()?, record)
             .ok()
             .map(drop),
+        b"former" => decode_uidvalidity(record).ok().map(drop),
         b"messages" => Message::decode(key, record).ok().map(drop),
         b"expunged" => Expunged::decode(key, record).ok().map(drop),
         b"removed" => decode_time(record).ok().map(drop),
@@ -158,6 +175,8 @@ pub(super) struct Meta {
     pub(super) next_id: u64,
     /// The highest UIDVALIDITY that was ever given.
     pub(super) uidvalidity: u32,
+    /// A name that isn't in `former` may have had a mailbox with a UIDVALIDITY up to this.
+    pub(super) former_floor: u32,
 }
 
 impl Meta {
@@ -165,18 +184,33 @@ impl Meta {
         let mut bytes = SCHEMA.to_le_bytes().to_vec();
         bytes.extend_from_slice(&self.next_id.to_le_bytes());
         bytes.extend_from_slice(&self.uidvalidity.to_le_bytes());
+        bytes.extend_from_slice(&self.former_floor.to_le_bytes());
         bytes
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut rest = Rest(bytes);
         let schema = u32::from_le_bytes(*rest.take()?);
+        let next_id = u64::from_le_bytes(*rest.take()?);
+        let uidvalidity = u32::from_le_bytes(*rest.take()?);
         let meta = Self {
-            next_id: u64::from_le_bytes(*rest.take()?),
-            uidvalidity: u32::from_le_bytes(*rest.take()?),
+            next_id,
+            uidvalidity,
+            former_floor: match schema {
+                // Nobody knows what names had.
+                1 | 2 => uidvalidity,
+                _ => u32::from_le_bytes(*rest.take()?),
+            },
         };
         ((1..=SCHEMA).contains(&schema) && rest.0.is_empty()).then_some(meta)
     }
+}
+
+pub(super) fn decode_uidvalidity(bytes: &[u8]) -> Result<u32, StoreError> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| StoreError::Damaged("a UIDVALIDITY"))?;
+    Ok(u32::from_le_bytes(bytes))
 }
 
 pub(super) fn decode_time(bytes: &[u8]) -> Result<i64, StoreError> {

@@ -11,6 +11,7 @@ mod plain;
 mod quotas;
 mod removed;
 mod structures;
+mod validity;
 
 use std::collections::BTreeMap;
 use std::path::Path;
