@@ -49,7 +49,9 @@ pub use self::expunged::{Expunged, Removed, Rests};
 use self::groups::Groups;
 pub use self::list::Visible;
 pub use self::open::{Found, Settings};
-pub use self::order::{Appended, Change, FlagChange, Incoming, Mode, Order, Outcome, Refused};
+pub use self::order::{
+    Appended, Change, FlagChange, Incoming, Mode, Order, Outcome, Refused, Settable,
+};
 pub use self::quota::{Limits, Quota, Usage};
 pub use self::reconstruct::Reconstructed;
 pub use self::record::{Flags, Mailbox, MailboxId, Message, SYSTEM_FLAGS};

@@ -114,7 +114,7 @@ pub enum Order {
         /// Which; those that can't come back are passed over.
         uids: Uids,
     },
-    /// Copies messages, all that are there, with flags and dates.
+    /// Copies messages, all that are there, with dates and the flags that may be set.
     Copy {
         /// Where from.
         from: MailboxId,
@@ -124,6 +124,8 @@ pub enum Order {
         to: MailboxId,
         /// And removes them there (RFC 6851).
         moves: bool,
+        /// The flags that they keep.
+        keep: Settable,
     },
     /// Moves all messages of a mailbox to another (RFC 3501 section 6.3.5, RENAME of INBOX).
     MoveAll {
@@ -155,6 +157,23 @@ pub struct Incoming {
     pub system: u8,
     /// Its keywords.
     pub keywords: Vec<String>,
+}
+
+/// Flags that may be set in a mailbox (RFC 4314 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settable {
+    /// A bit for each of [`super::SYSTEM_FLAGS`].
+    pub system: u8,
+    /// All keywords, or none.
+    pub keywords: bool,
+}
+
+impl Settable {
+    /// All flags.
+    pub const ALL: Self = Self {
+        system: u8::MAX,
+        keywords: true,
+    };
 }
 
 /// STORE (RFC 3501 section 6.4.6, RFC 7162 section 3.1.3).

@@ -135,7 +135,8 @@ impl<'s> Transaction<'s> {
                 uids,
                 to,
                 moves,
-            } => self.copy(*from, uids, *to, *moves),
+                keep,
+            } => self.copy((*from, uids), *to, *moves, *keep),
             Order::MoveAll { from, to } => self.move_all(from, to),
             Order::Reconstruct { mailbox } => self.reconstruct(*mailbox),
             Order::Purge { before } => self.purge(*before),
@@ -156,8 +157,10 @@ impl<'s> Transaction<'s> {
         if self.meta != self.shared.tables.meta(&self.writing)? {
             self.shared.tables.put_meta(&mut self.writing, self.meta)?;
         }
+        self.labels.sync()?;
         self.links.sync()?;
         self.writing.commit()?;
+        self.labels.keep();
         self.links.keep();
         let removed = self
             .unlinked

@@ -8,8 +8,10 @@ use ravenry_core::proto::imap::Uids;
 use super::plain::{
     self, Box, Model, NAMES, ROOTS, Step, alice, bytes, in_model, keyword_of, structure_of, use_of,
 };
-use super::{Order, Outcome, Refused, body, create, incoming, messages, name, open};
-use crate::store::{FlagChange, Flags, Limits, Mailbox, MailboxId, Message, Mode, Rests, Store};
+use super::{Order, Outcome, Refused, body, create, incoming, messages, name, open, structure};
+use crate::store::{
+    FlagChange, Flags, Limits, Mailbox, MailboxId, Message, Mode, Rests, Settable, Store,
+};
 
 /// Some that are met, some that aren't.
 fn limits() -> impl Strategy<Value = Limits> {
@@ -95,6 +97,7 @@ fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
             uids: set(which),
             to: id(*to)?,
             moves: *moves,
+            keep: Settable::ALL,
         },
         Step::SpecialUse(at, number) => Order::SetSpecialUse {
             name: name(NAMES[*at]),

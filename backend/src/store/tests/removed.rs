@@ -1,7 +1,7 @@
 //! What was expunged or deleted: seen, brought back, purged.
 
 use super::{Order, Outcome, append, body, created, messages, name, one, open, uids};
-use crate::store::{Appended, Flags, MailboxId, Rests, Store, Writer};
+use crate::store::{Appended, Flags, MailboxId, Rests, Settable, Store, Writer};
 
 fn expunge(writer: &mut Writer, mailbox: MailboxId) {
     let order = Order::Expunge {
@@ -77,6 +77,7 @@ fn a_purge_ends_however_much_there_is() {
             uids: uids("1:9999"),
             to: large,
             moves: false,
+            keep: Settable::ALL,
         };
         one(&mut writer, copy).unwrap();
     }

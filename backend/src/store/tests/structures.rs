@@ -1,7 +1,9 @@
 //! The header cache's records: they go where their message goes.
 
-use super::{Order, Outcome, create, created, incoming, name, one, open, uids};
-use crate::store::{Flags, MailboxId, Store, Writer};
+use super::{
+    Order, Outcome, create, created, incoming, messages, name, one, open, structure, uids,
+};
+use crate::store::{Flags, MailboxId, Settable, Store, Writer};
 
 fn append(writer: &mut Writer, store: &Store, mailbox: MailboxId, structure: &[u8]) {
     let mut message = incoming(store, b"x", Flags::DELETED, &[]);
@@ -50,6 +52,7 @@ fn records_are_kept_copied_and_moved_and_survive_a_restart() {
             uids: uids("1:2,5"),
             to: target,
             moves,
+            keep: Settable::ALL,
         };
         one(&mut writer, copy).unwrap();
     }
