@@ -12,7 +12,9 @@ use sha2::{Digest, Sha256};
 
 use super::maildir::Found;
 use super::{Folder, Run, maildir, wire};
+use crate::message::Structure;
 use crate::operator::{Done, refused, shown, unread};
+use crate::shard::PIECE_BYTES;
 use crate::store::{Incoming, Mailbox, Order, Ready, Refused};
 
 /// So much is committed at once.
@@ -141,8 +143,13 @@ impl Run<'_> {
         let mut staged = self.store.stage(&mailbox.partition).map_err(stop)?;
         let file = maildir::open(&message.path).map_err(passed_over)?;
         let (mut stopped, mut written) = (None, Sha256::new());
+        let whole = content.size <= PIECE_BYTES;
+        let mut bytes = Vec::new();
         let read = wire::each_piece(file, |piece| {
             written.update(piece);
+            if whole {
+                bytes.extend_from_slice(piece);
+            }
             staged.write(piece).map_err(|error| {
                 stopped = Some(error);
                 io::Error::other("the store")
@@ -155,7 +162,11 @@ impl Run<'_> {
         if <[u8; 32]>::from(written.finalize()) != content.digest {
             return Err(Unfit::PassedOver("it changes while it is read".to_owned()));
         }
-        let ready = staged.finish().map_err(stop)?;
+        let mut ready = staged.finish().map_err(stop)?;
+        if whole {
+            // A larger one's is made when it is first asked for.
+            ready.structure = Structure::of(&bytes).encode();
+        }
         Ok(Some((ready, content.size)))
     }
 
