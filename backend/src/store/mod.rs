@@ -13,6 +13,7 @@ mod check;
 mod error;
 mod expunged;
 mod groups;
+mod label;
 mod list;
 mod mail;
 mod naming;

@@ -48,6 +48,7 @@ impl Transaction<'_> {
         };
         let parent = self.shared.spool.make(&mailbox)?;
         self.links.note(parent);
+        self.labels.write(&self.shared.spool, &mailbox)?;
         self.put_name(&mailbox)?;
         self.count(self.root_of(name)?, one)?;
         self.mailboxes.insert(id, Some(mailbox));
@@ -71,7 +72,7 @@ impl Transaction<'_> {
         mailbox.name = to.clone();
         self.keep_uidvalidity(&mut mailbox)?;
         self.put_name(&mailbox)?;
-        self.shared.spool.label(&mailbox)?;
+        self.labels.write(&self.shared.spool, &mailbox)?;
         self.mailboxes.insert(mailbox.id, Some(mailbox));
         Ok(Ok(Outcome::Done))
     }
@@ -108,7 +109,7 @@ impl Transaction<'_> {
         self.keep_uidvalidity(&mut mailbox)?;
         self.put_name(&mailbox)?;
         self.count(self.root_of(name)?, Usage::of_mailbox(&mailbox))?;
-        self.shared.spool.label(&mailbox)?;
+        self.labels.write(&self.shared.spool, &mailbox)?;
         self.mailboxes.insert(id, Some(mailbox));
         Ok(Ok(Outcome::Done))
     }

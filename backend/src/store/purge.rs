@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::label::LABEL;
 use super::order::Outcome;
 use super::tables::{Table, decode_message_key, decode_time, message_key};
 use super::transaction::{Answer, Transaction};
@@ -127,7 +128,7 @@ impl Transaction<'_> {
         removed.delete(&mut self.writing, &id.key())?;
         if let Some(mailbox) = self.mailbox(id)? {
             let directory = self.shared.spool.directory(&mailbox.partition, id);
-            self.unlinked.push(directory.join("name"));
+            self.unlinked.push(directory.join(LABEL));
             self.unlinked
                 .extend(self.shared.spool.all_structures(&mailbox));
             self.emptied.push(directory);

@@ -107,6 +107,7 @@ impl Transaction<'_> {
     ) -> Result<BTreeSet<PathBuf>, StoreError> {
         let parent = self.shared.spool.make(mailbox)?;
         self.links.note(parent);
+        self.labels.write(&self.shared.spool, mailbox)?;
         let mut files = Vec::new();
         let spool = &self.shared.spool;
         spool.each_file(&mailbox.partition, mailbox.id, |uid, path| {

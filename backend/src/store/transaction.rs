@@ -17,6 +17,7 @@ use ravenry_core::proto::imap::Uids;
 use ravenry_core::rt;
 
 use super::groups::UnderWay;
+use super::label::Labels;
 use super::order::{Change, Order, Outcome, Refused};
 use super::spool::Links;
 use super::structure::Appending;
@@ -27,6 +28,7 @@ pub(super) struct Transaction<'s> {
     pub(super) shared: &'s Shared,
     pub(super) writing: RwTxn<'s>,
     pub(super) links: Links,
+    pub(super) labels: Labels,
     pub(super) meta: Meta,
     /// Mailboxes that have changed; `None`: gone for good.
     pub(super) mailboxes: BTreeMap<MailboxId, Option<Mailbox>>,
@@ -75,6 +77,7 @@ impl<'s> Transaction<'s> {
             shared,
             writing,
             links: Links::default(),
+            labels: Labels::default(),
             meta,
             mailboxes: BTreeMap::new(),
             quotas: BTreeMap::new(),
