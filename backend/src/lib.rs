@@ -12,6 +12,7 @@ mod lmtp;
 pub mod message;
 pub mod objectid;
 mod operator;
+mod renaming;
 mod room;
 pub mod search;
 mod shard;

@@ -9,6 +9,7 @@ use super::answer::Answer;
 use super::lists::{found, owner, tree};
 use super::{Done, Operator, acl, parsed, refused, shown};
 use crate::imap::own_acl;
+use crate::renaming;
 use crate::store::{Change, Order, Outcome, SpecialUse, Store, Writer};
 
 impl Operator {
@@ -151,7 +152,7 @@ impl Operator {
     }
 }
 
-/// Carries out orders, all or none; each has what is said of it.
+/// Carries out orders, all or none; each has what is said of it, if anything is.
 pub(super) fn together(
     writer: &mut Writer,
     name: &Name,
@@ -164,9 +165,9 @@ pub(super) fn together(
     match writer.all_or_nothing(|_| Ok(orders)) {
         Ok((_, changes)) => {
             let mut answer = Answer::default();
-            for text in texts {
+            for text in texts.iter().filter(|text| !text.is_empty()) {
                 tracing::info!("ctl: {text}");
-                answer.text(&text);
+                answer.text(text);
             }
             (changes, Ok(answer))
         }
@@ -197,21 +198,23 @@ fn deletions(store: &Store, name: &Name, all: bool) -> Done<Vec<(Order, String)>
     Ok(orders.collect())
 }
 
+/// What is said of a mailbox' new name stands for all that comes along with it.
 fn renames(store: &Store, from: &Name, to: &Name) -> Done<Vec<(Order, String)>> {
-    found(store, from)?;
-    let mut orders = Vec::new();
-    for mailbox in tree(store, from)? {
-        let old = mailbox.name;
-        let rest = old.as_bytes().get(from.as_bytes().len()..);
-        let text = [to.as_bytes(), rest.unwrap_or_default()].concat();
-        let new = parsed(&String::from_utf8_lossy(&text))?;
-        if store.mailbox(&new).map_err(super::unread)?.is_some() {
-            return Err(format!("{} is there already", shown(&new)));
-        }
-        let text = format!("renamed {} to {}", shown(&old), shown(&new));
-        orders.push((Order::Rename { from: old, to: new }, text));
+    let orders = renaming::tree(store, from, to).map_err(|why| refused(from, why))?;
+    let mut all = Vec::with_capacity(orders.len());
+    for order in orders {
+        let text = match &order {
+            Order::Rename { from, to } => {
+                if store.mailbox(to).map_err(super::unread)?.is_some() {
+                    return Err(format!("{} is there already", shown(to)));
+                }
+                format!("renamed {} to {}", shown(from), shown(to))
+            }
+            _ => String::new(),
+        };
+        all.push((order, text));
     }
-    Ok(orders)
+    Ok(all)
 }
 
 /// The ACL of the nearest mailbox above.
