@@ -262,7 +262,7 @@ impl Answer<'_> {
 }
 
 /// Whether the user sees a mailbox below a name that they know as `external`.
-async fn has_children(session: &Session, external: &[u8]) -> Result<bool, Failure> {
+pub(super) async fn has_children(session: &Session, external: &[u8]) -> Result<bool, Failure> {
     let namespace = session.backend.desk.parts.namespace;
     let query = ListQuery::below(session.who()?.clone(), namespace, external);
     let mut cursor = ListCursor::default();
