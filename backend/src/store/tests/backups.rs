@@ -67,7 +67,7 @@ fn a_backup_is_a_store_as_it_was_at_one_moment() {
     assert_eq!(messages(&copy, inbox).len(), 2);
     assert_eq!(body(&copy, inbox, 1), b"one");
     assert_eq!(body(&copy, inbox, 2), b"two");
-    assert_eq!(copy.structure(inbox, 1).unwrap(), Some(b"record".to_vec()));
+    assert_eq!(structure(&copy, inbox, 1), Some(b"record".to_vec()));
     let back = Order::Undelete {
         mailbox: gone,
         name: name("user.alice.back"),

@@ -130,8 +130,8 @@ fn as_in_model(store: &Store, mailbox: &Mailbox, message: &Message) -> (u32, pla
     keywords.sort();
     let bytes = body(store, mailbox.id, message.uid);
     assert_eq!(message.size, bytes.len() as u64);
-    let structure = store.structure(mailbox.id, message.uid).unwrap();
-    assert_eq!(structure, structure_of(&bytes));
+    let record = structure(store, mailbox.id, message.uid);
+    assert_eq!(record, structure_of(&bytes));
     let message_in_model = (message.modseq, message.flags.system, keywords, bytes);
     (message.uid, message_in_model)
 }
