@@ -7,7 +7,7 @@ use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::Uids;
 
 use super::order::{Appended, FlagChange, Incoming, Mode, Outcome, Refused, Settable};
-use super::tables::message_key;
+use super::tables::{due_key, message_key};
 use super::transaction::{Answer, Transaction, or_refuse};
 use super::{Expunged, Flags, Mailbox, MailboxId, Message, Rests, StoreError, Usage};
 
@@ -250,6 +250,9 @@ impl Transaction<'_> {
                 .messages
                 .delete(&mut self.writing, &key)?;
             self.put_expunged(mailbox.id, &expunged)?;
+            let due = due_key(expunged.at, mailbox.id, expunged.message.uid);
+            let table = self.shared.tables.due;
+            table.put(&mut self.writing, &due, &[])?;
         }
         self.changed(mailbox).expunged.append(&gone);
         Ok(gone)

@@ -30,6 +30,7 @@ mod structure;
 mod subscriptions;
 mod tables;
 mod transaction;
+mod upgrade;
 mod validity;
 mod writer;
 

@@ -6,6 +6,7 @@
 //! * `former`: a name's key to the highest UIDVALIDITY of the mailboxes that had it and have it no longer (`validity`).
 //! * `messages`: id and UID to [`Message`]: a mailbox' messages stand together, in order.
 //! * `expunged`: id and UID to [`Expunged`], until it is purged.
+//! * `due`: the same by the time when they went, with nothing as its value.
 //! * `removed`: ids of mailboxes that were deleted, until they are purged, to the time.
 //! * `subscriptions`: a user and a name's digest to the name.
 //! * `quotas`: names of quota roots to [`super::Quota`].
@@ -21,8 +22,8 @@ use super::record::Rest;
 use super::{Expunged, Mailbox, MailboxId, Message, Quota, StoreError, subscriptions};
 
 /// The layout's number. An index of a lower one is brought to it when it is opened: 1 had no `access`, 2 no
-/// `former`.
-pub(super) const SCHEMA: u32 = 3;
+/// `former`, 3 no `due`.
+pub(super) const SCHEMA: u32 = 4;
 pub(super) const DATABASES_MAX: u32 = 12;
 
 pub(super) type Table = Database<'static, Bytes, Bytes>;
@@ -37,6 +38,7 @@ pub(super) struct Tables {
     pub(super) former: Table,
     pub(super) messages: Table,
     pub(super) expunged: Table,
+    pub(super) due: Table,
     pub(super) removed: Table,
     pub(super) subscriptions: Table,
     pub(super) quotas: Table,
@@ -56,6 +58,7 @@ impl Tables {
                 table("former")?,
                 table("messages")?,
                 table("expunged")?,
+                table("due")?,
                 table("removed")?,
                 table("subscriptions")?,
                 table("quotas")?,
@@ -70,6 +73,7 @@ impl Tables {
             former,
             messages,
             expunged,
+            due,
             removed,
             subscriptions,
             quotas,
@@ -82,6 +86,7 @@ impl Tables {
             former,
             messages,
             expunged,
+            due,
             removed,
             subscriptions,
             quotas,
@@ -98,6 +103,7 @@ impl Tables {
             self.former,
             self.messages,
             self.expunged,
+            self.due,
             self.removed,
             self.subscriptions,
             self.quotas,
@@ -160,6 +166,7 @@ pub(super) fn makes_sense(table: &[u8], key: &[u8], record: &[u8]) -> Option<()>
         b"former" => decode_uidvalidity(record).ok().map(drop),
         b"messages" => Message::decode(key, record).ok().map(drop),
         b"expunged" => Expunged::decode(key, record).ok().map(drop),
+        b"due" => decode_due_key(key).ok().map(drop),
         b"removed" => decode_time(record).ok().map(drop),
         b"subscriptions" => subscriptions::decode(record).ok().map(drop),
         b"quotas" => Quota::decode(record).ok().map(drop),
@@ -235,6 +242,25 @@ pub(super) fn message_key(mailbox: MailboxId, uid: u32) -> [u8; 12] {
     key[..8].copy_from_slice(&mailbox.key());
     key[8..].copy_from_slice(&uid.to_be_bytes());
     key
+}
+
+/// The key in `due` of a message that went at this time.
+pub(super) fn due_key(at: i64, mailbox: MailboxId, uid: u32) -> [u8; 20] {
+    let mut key = [0; 20];
+    // Times before 1970 come before the others.
+    let ordered = at.cast_unsigned() ^ (1 << 63);
+    key[..8].copy_from_slice(&ordered.to_be_bytes());
+    key[8..].copy_from_slice(&message_key(mailbox, uid));
+    key
+}
+
+/// The time, the mailbox and the UID that a key in `due` names.
+pub(super) fn decode_due_key(key: &[u8]) -> Result<(i64, MailboxId, u32), StoreError> {
+    let split = key.split_first_chunk();
+    let (at, message) = split.ok_or(StoreError::Damaged("a time to purge"))?;
+    let (mailbox, uid) = decode_message_key(message)?;
+    let at = (u64::from_be_bytes(*at) ^ (1 << 63)).cast_signed();
+    Ok((at, mailbox, uid))
 }
 
 /// The keys of a mailbox' messages between two UIDs, both included.

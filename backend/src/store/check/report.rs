@@ -66,6 +66,8 @@ pub enum Wrong {
     StrayName,
     /// LIST finds a mailbox for others than its ACL says.
     Access,
+    /// A message, by its UID, isn't purged when its time has come, or another time.
+    Due(u32),
     /// A quota root's usage isn't what its mailboxes use.
     Quota {
         /// In its record.
@@ -143,6 +145,7 @@ impl fmt::Display for Wrong {
             Self::Name => f.write_str("the mailbox and its name don't lead to each other"),
             Self::StrayName => f.write_str("the name leads to no mailbox of this name"),
             Self::Access => f.write_str("LIST finds it for others than its ACL says"),
+            Self::Due(uid) => write!(f, "message {uid} isn't purged when its time has come"),
             Self::Quota { index, counted } => write!(
                 f,
                 "the quota root's usage is {index}, its mailboxes use {counted}"

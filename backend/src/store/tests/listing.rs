@@ -1,20 +1,17 @@
-//! LIST by the reverse ACL is LIST by looking at every name, and an index of before there was one gets it.
+//! LIST by the reverse ACL is LIST by looking at every name.
 
 use std::convert::Infallible;
 
-use heed::CommitOrAbort;
-use heed::types::Bytes;
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 use proptest::test_runner::Config;
-use ravenry_core::lmdb::Durable;
 use ravenry_core::mailboxes::{
     Acl, Groups, Identity, ListCursor, ListQuery, Listed, Name, Namespace, Part, Progress, Rights,
     UserId, Walk,
 };
 
 use super::super::transaction::Transaction;
-use super::{Order, created, name, one, open, settings};
-use crate::store::{SpecialUse, Store, Visible, Writer, Wrong};
+use super::{Order, created, name, open};
+use crate::store::{SpecialUse, Store, Visible, Wrong};
 
 /// Every name, in the list's order.
 struct All<'a> {
@@ -257,51 +254,7 @@ proptest! {
     }
 }
 
-/// Makes the index what a server of before the reverse ACL left: seven tables, and layout 1.
-fn make_old(root: &std::path::Path) {
-    let directory = settings(root).directory.join("backend");
-    let mut records: Vec<[Vec<u8>; 3]> = Vec::new();
-    let read = Durable::open(&directory, 64 << 20, 12, |table, key, record| {
-        records.push([table, key, record].map(<[u8]>::to_vec));
-        Some(())
-    });
-    drop(read.unwrap());
-    std::fs::remove_file(directory.join("data.mdb")).unwrap();
-    let old = Durable::open(&directory, 64 << 20, 12, |_, _, _| Some(())).unwrap();
-    let old_tables = [
-        "names",
-        "mailboxes",
-        "messages",
-        "expunged",
-        "removed",
-        "subscriptions",
-        "quotas",
-        "meta",
-    ];
-    for table in old_tables {
-        let writing = old.env().write_txn().unwrap();
-        let made = old
-            .env()
-            .create_databases_and_commit(writing, |opener, writing| {
-                let made = opener.create_database::<Bytes, Bytes>(writing, Some(table))?;
-                Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(made))
-            });
-        let made = made.unwrap().unwrap_commit();
-        let mut writing = old.env().write_txn().unwrap();
-        let of_it = records.iter().filter(|[it, ..]| it == table.as_bytes());
-        for [_, key, record] in of_it {
-            let record = match table {
-                // Its number, and what there was behind it.
-                "meta" => [&1_u32.to_le_bytes()[..], &record[4..16]].concat(),
-                _ => record.clone(),
-            };
-            made.put(&mut writing, key, &record).unwrap();
-        }
-        writing.commit().unwrap();
-    }
-}
-
-fn seen_by(store: &Store, user: &str) -> Vec<String> {
+pub(super) fn seen_by(store: &Store, user: &str) -> Vec<String> {
     let who = identity(UserId::parse(user.as_bytes()).unwrap(), false);
     let namespace = Namespace {
         separator: b'.',
@@ -313,59 +266,6 @@ fn seen_by(store: &Store, user: &str) -> Vec<String> {
     lines
         .map(|line| String::from_utf8(line.name).unwrap())
         .collect()
-}
-
-fn set_acl(writer: &mut Writer, of: &str, acl: &[u8]) {
-    let (name, acl) = (name(of), Acl::new(acl));
-    one(writer, Order::SetAcl { name, acl }).unwrap();
-}
-
-#[test]
-fn an_index_of_layout_1_gets_what_it_has_not() {
-    let root = tempfile::tempdir().unwrap();
-    let (mut writer, store, _) = open(root.path());
-    for text in [
-        "user.bob",
-        "user.carol",
-        "shared.a",
-        "shared.b",
-        "shared.gone",
-    ] {
-        created(&mut writer, text);
-    }
-    set_acl(&mut writer, "shared.a", b"anyone\tlrs\t-carol\tl\t");
-    set_acl(&mut writer, "shared.b", b"bob\tr\t");
-    let delete = Order::Delete {
-        name: name("shared.gone"),
-    };
-    one(&mut writer, delete).unwrap();
-    drop((writer, store));
-    make_old(root.path());
-    let expected = |user: &str| match user {
-        "alice" => vec!["user.bob", "user.carol", "shared.a"],
-        "bob" => vec!["INBOX", "shared.a"],
-        _ => vec!["INBOX"],
-    };
-    // The second start finds the new layout.
-    for start in 0..2 {
-        let (mut writer, store, found) = open(root.path());
-        assert!(!found.crashed);
-        for user in ["alice", "bob", "carol"] {
-            assert_eq!(seen_by(&store, user), expected(user), "{user}, {start}");
-        }
-        assert_eq!(store.check(true, |_| {}).unwrap().findings, []);
-        if start == 1 {
-            // What the names had before isn't known, so one that looks new may be none.
-            let validity = |of: &str| store.mailbox(&name(of)).unwrap().unwrap().uidvalidity;
-            let before = ["shared.a", "shared.b"].map(validity);
-            let rename = Order::Rename {
-                from: name("shared.a"),
-                to: name("shared.c"),
-            };
-            one(&mut writer, rename).unwrap();
-            assert!(validity("shared.c") > before[0].max(before[1]));
-        }
-    }
 }
 
 #[test]

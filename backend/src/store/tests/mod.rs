@@ -11,6 +11,7 @@ mod plain;
 mod quotas;
 mod removed;
 mod structures;
+mod upgrade;
 mod validity;
 
 use std::collections::BTreeMap;
