@@ -10,7 +10,7 @@ use super::lists::{found, owner, tree};
 use super::{Done, Operator, acl, parsed, refused, shown};
 use crate::imap::own_acl;
 use crate::renaming;
-use crate::store::{Change, Order, Outcome, SpecialUse, Store, Writer};
+use crate::store::{Change, Order, Outcome, Reconstructed, SpecialUse, Store, Writer};
 
 impl Operator {
     /// `partition=NAME` and `acl=IDENTIFIER RIGHTS`; without ACLs it gets its parent's, a user's INBOX all for the
@@ -94,12 +94,21 @@ impl Operator {
     /// Puts a mailbox' record and its files together again.
     pub(super) async fn reconstruct(&self, name: Name) -> Done {
         let of = name.clone();
-        let mailbox = self.read(move |store| found(store, &of)).await?.id;
-        let done = match self.order(Order::Reconstruct { mailbox }).await {
-            Ok(Outcome::Reconstructed(done)) => done,
-            Ok(_) => return Err("the store gave no answer".to_owned()),
-            Err(why) => return Err(refused(&name, why)),
+        let suspects = move |store: &Store| {
+            let mailbox = found(store, &of)?;
+            let groups = store.suspects(&mailbox);
+            let groups = groups.map_err(|error| format!("{}: {error}", shown(&of)))?;
+            Ok((mailbox.id, groups))
         };
+        let (mailbox, groups) = self.read(suspects).await?;
+        let mut done = Reconstructed::default();
+        for suspects in groups {
+            match self.order(Order::Reconstruct { mailbox, suspects }).await {
+                Ok(Outcome::Reconstructed(more)) => done.and(more),
+                Ok(_) => return Err("the store gave no answer".to_owned()),
+                Err(why) => return Err(refused(&name, why)),
+            }
+        }
         let mut answer = Answer::default();
         if done.recounted {
             answer.text("its counts were wrong, and are right now");

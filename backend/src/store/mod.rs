@@ -55,7 +55,7 @@ pub use self::order::{
     Appended, Change, FlagChange, Incoming, Mode, Order, Outcome, Refused, Settable,
 };
 pub use self::quota::{Limits, Quota, Usage};
-pub use self::reconstruct::Reconstructed;
+pub use self::reconstruct::{Reconstructed, Suspects};
 pub use self::record::{Flags, Mailbox, MailboxId, Message, SYSTEM_FLAGS};
 pub use self::snapshot::Snapshot;
 pub use self::special_use::SpecialUse;

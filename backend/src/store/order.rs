@@ -4,7 +4,7 @@ use ravenry_core::mailboxes::{Acl, Name, UserId};
 use ravenry_core::proto::imap::{DateTime, Uids};
 
 use super::spool::Ready;
-use super::{Limits, MailboxId, Reconstructed, SpecialUse};
+use super::{Limits, MailboxId, Reconstructed, SpecialUse, Suspects};
 
 /// A change. All of it is made, or nothing.
 #[derive(Debug)]
@@ -134,10 +134,12 @@ pub enum Order {
         /// Where to.
         to: Name,
     },
-    /// Puts a mailbox' record and its files together again; no file is removed.
+    /// Puts part of a mailbox' record and its files together again; no file is removed.
     Reconstruct {
         /// The mailbox.
         mailbox: MailboxId,
+        /// One of [`super::Store::suspects`].
+        suspects: Suspects,
     },
     /// Gives back the room of some that were expunged or deleted before this time, in seconds since 1970.
     Purge {

@@ -182,14 +182,7 @@ impl Spool {
             if path.file_name().is_some_and(|name| name == LABEL) || is_structures(path) {
                 return Ok(());
             }
-            let stem = path.file_stem().and_then(|stem| stem.to_str());
-            let is_message = path.extension().is_some_and(|extension| extension == "eml");
-            let uid = stem.filter(|_| is_message).and_then(|stem| {
-                let uid: u32 = stem.parse().ok()?;
-                // `01` and `+1` are other files than `1`.
-                (uid > 0 && uid.to_string() == stem).then_some(uid)
-            });
-            take(uid, path)
+            take(uid_of(path), path)
         })
     }
 
@@ -211,6 +204,15 @@ impl Spool {
         fs::rename(path, &to).map_err(|error| StoreError::io("move aside", path, error))?;
         Ok(to)
     }
+}
+
+/// The UID that a message's file has its name of.
+pub(super) fn uid_of(path: &Path) -> Option<u32> {
+    let stem = path.file_stem()?.to_str()?;
+    let uid: u32 = stem.parse().ok()?;
+    let is_message = path.extension().is_some_and(|extension| extension == "eml");
+    // `01` and `+1` are other files than `1`.
+    (is_message && uid > 0 && uid.to_string() == stem).then_some(uid)
 }
 
 fn is_structures(path: &Path) -> bool {

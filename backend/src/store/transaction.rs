@@ -141,7 +141,7 @@ impl<'s> Transaction<'s> {
                 keep,
             } => self.copy((*from, uids), *to, *moves, *keep),
             Order::MoveAll { from, to } => self.move_all(from, to),
-            Order::Reconstruct { mailbox } => self.reconstruct(*mailbox),
+            Order::Reconstruct { mailbox, suspects } => self.reconstruct(*mailbox, suspects),
             Order::Purge { before } => self.purge(*before),
         }
     }
