@@ -13,6 +13,7 @@ mod lmtp;
 pub mod message;
 pub mod objectid;
 mod operator;
+mod renaming;
 mod room;
 pub mod search;
 mod shard;

@@ -259,7 +259,7 @@ def test_backend_index_that_has_reached_its_size(world):
             break
     assert n > 100, f"{n} identifiers in an ACL"
     full = next(n for n in range(5000) if admin.command(f"CREATE big.n{n}").status != "OK")
-    assert full > 500, f"full with {full} mailboxes"
+    assert full > 300, f"full with {full} mailboxes"
     admin.command("CREATE big.more").no("UNAVAILABLE")
     session.append("INBOX", message("more")).no("UNAVAILABLE")
     session.command("APPEND INBOX ", Literal(message("more"))).no("UNAVAILABLE")

@@ -65,7 +65,7 @@ def test_backend_delete(world):
     alice.command("CREATE INBOX.a.b").ok()
     alice.command("DELETE INBOX").no("CANNOT")
     alice.command("DELETE INBOX.a").ok()
-    alice.command("DELETE INBOX.a").no("NONEXISTENT")
+    alice.command("DELETE INBOX.a").no("HASCHILDREN")
     assert lines(alice.command('LIST "" %.%').ok(), "LIST") == ['LIST (\\Noselect \\HasChildren) "." INBOX.a']
     assert lines(alice.command('LIST () "" %.%').ok(), "LIST") == ['LIST (\\NonExistent \\HasChildren) "." INBOX.a']
     admin.command("DELETE user.alice").no("NOPERM")

@@ -126,6 +126,32 @@ def test_backend_mailboxes_by_their_internal_names(world):
 
 
 @ours
+def test_backend_a_user_who_is_renamed_keeps_all(world):
+    server = world.a_backend()
+    session = world.at(server, "alice")
+    session.command("CREATE INBOX.x").ok()
+    session.command("SETACL INBOX.x carol lr").ok()
+    session.append("INBOX.x", MESSAGE).ok()
+    for name in ("INBOX.x", "shared.y"):
+        session.command(f"SUBSCRIBE {name}").ok()
+    session.close()
+    ctl(server, "quota", "set", "user.alice", "message=5")
+    ctl(server, "quota", "set", "user.alice.x", "mailbox=2", "message=1")
+    assert "renamed user.alice.x to user.dora.x" in ctl(server, "mailbox", "rename", "user.alice", "user.dora")
+    assert [line[0] for line in rows(server, "mailbox", "acl", "user.dora")] == ["dora"]
+    assert [line[0] for line in rows(server, "mailbox", "acl", "user.dora.x")] == ["dora", "carol"]
+    quotas = [(line[0], line[3], line[4]) for line in rows(server, "quota", "list")]
+    assert quotas == [("user.dora", "0", "5"), ("user.dora.x", "1", "1")], quotas
+    ctl(server, "user", "add", "dora", "--no-inbox", given="pw\n")
+    session = world.at(server)
+    session.login("dora", "pw").ok()
+    subscribed = {r.tree()[3] for r in session.command('LSUB "" "*"').ok().of("LSUB")}
+    assert subscribed == {b"INBOX.x", b"shared.y"}, subscribed
+    session.append("INBOX.x", MESSAGE).no("OVERQUOTA")
+    assert session.exists(session.select("INBOX.x").ok()) == 1
+
+
+@ours
 def test_backend_messages_come_back(world):
     server = world.a_backend()
     session = world.at(server, "alice")

@@ -1,10 +1,12 @@
-//! COPY (RFC 3501 section 6.4.7), MOVE (RFC 6851), with COPYUID (RFC 4315).
+//! COPY (RFC 3501 section 6.4.7), MOVE (RFC 6851), with COPYUID (RFC 4315). A copy has the flags that the user may set where
+//! it is (RFC 4314 section 4).
 
 use ravenry_core::mailboxes::Rights;
 use ravenry_core::proto::imap::{Command, SequenceSet, Verb};
 
 use super::append::{target, to_target};
 use super::failure::Failure;
+use super::flags::settable;
 use super::select::Selected;
 use super::session::{Reply, Session, ok};
 use crate::store::{Order, Outcome};
@@ -36,6 +38,7 @@ pub(super) async fn copy(
         uids,
         to: mailbox.id,
         moves,
+        keep: settable(rights),
     };
     let outcome = session.backend.carry_out(order).await;
     let Outcome::Copied { from, to } = outcome.map_err(|refused| to_target(refused.into()))? else {

@@ -1,11 +1,16 @@
 //! DELETE (RFC 3501 section 6.3.4): the mailbox goes, what is below it stays; a user's inbox goes with all that is below it,
 //! and only by an admin.
+//!
+//! Both RFC 3501 and RFC 9051 (section 6.3.5) leave it to the server whether a mailbox goes that has others below it. Cyrus and
+//! Dovecot let it go, and clients of theirs count on that: so does this. What is left is a level without a mailbox, which can't
+//! be deleted as long as something is below it: HASCHILDREN.
 
 use ravenry_core::mailboxes::{Name, Rights};
 use ravenry_core::proto::imap::Command;
 
 use super::failure::Failure;
-use super::naming::{below, is_own_inbox, unread};
+use super::list;
+use super::naming::{is_own_inbox, unread};
 use super::session::{COMPLETED, Reply, Session};
 use crate::store::{Order, Refused, Store};
 
@@ -15,7 +20,17 @@ pub(super) async fn delete(session: &Session, command: &Command<'_>) -> Reply {
     args.sp()?;
     let given = args.astring()?;
     args.end()?;
-    let (mailbox, rights) = session.mailbox(&given)?;
+    let (mailbox, rights) = match session.mailbox(&given) {
+        Err(Failure::No(code, _))
+            if code == "NONEXISTENT" && list::has_children(session, &given).await? =>
+        {
+            return Err(Failure::coded(
+                "HASCHILDREN",
+                "There are mailboxes below it",
+            ));
+        }
+        found => found?,
+    };
     let name = mailbox.name;
     let who = session.who()?;
     if is_own_inbox(who, &name) {
@@ -40,15 +55,13 @@ pub(super) async fn delete(session: &Session, command: &Command<'_>) -> Reply {
 /// What goes with a user's inbox: all that is below it, quota roots, subscriptions, annotations
 /// that nobody else sees.
 fn of_user(store: &Store, inbox: &Name) -> Result<Vec<Order>, Refused> {
-    let mut names = vec![inbox.clone()];
-    names.extend(below(store, inbox)?.into_iter().map(|(name, _)| name));
-    let mut orders = Vec::new();
-    for root in &names {
-        if store.quota(root).map_err(unread)?.is_some() {
-            let root = root.clone();
-            orders.push(Order::SetQuota { root, limits: None });
-        }
-    }
+    let quotas = store.quotas_below(inbox).map_err(unread)?.into_iter();
+    let mut orders: Vec<Order> = quotas
+        .map(|quota| Order::SetQuota {
+            root: quota.root,
+            limits: None,
+        })
+        .collect();
     if let Some(user) = inbox.owner() {
         for name in store.subscriptions(&user).map_err(unread)? {
             let (user, on) = (user.clone(), false);
@@ -56,7 +69,10 @@ fn of_user(store: &Store, inbox: &Name) -> Result<Vec<Order>, Refused> {
         }
         orders.push(Order::HandOverPrivate { user, to: None });
     }
-    let below = names.into_iter().skip(1);
-    orders.extend(below.map(|name| Order::Delete { name }));
+    let below = store.each_mailbox_below(inbox, |mailbox| {
+        orders.push(Order::Delete { name: mailbox.name });
+        true
+    });
+    below.map_err(unread)?;
     Ok(orders)
 }

@@ -4,7 +4,7 @@ use ravenry_core::mailboxes::Rights;
 use ravenry_core::proto::imap::FlagList;
 
 use super::select::Selected;
-use crate::store::{Flags, Message, SYSTEM_FLAGS};
+use crate::store::{Flags, Message, SYSTEM_FLAGS, Settable};
 
 /// A message's flags, in parentheses.
 pub(super) fn list(selected: &Selected, message: &Message) -> String {
@@ -41,6 +41,14 @@ pub(super) fn permitted(mut flags: FlagList, rights: Rights) -> FlagList {
         flags.keywords.clear();
     }
     flags
+}
+
+/// The flags that rights allow a message that comes to have.
+pub(super) fn settable(rights: Rights) -> Settable {
+    Settable {
+        system: may_change(rights),
+        keywords: rights.contains(Rights::WRITE),
+    }
 }
 
 /// The system flags that rights allow to be changed.

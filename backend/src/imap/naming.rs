@@ -157,17 +157,6 @@ impl Wanted {
 /// Who may do what with a shared mailbox that nothing is above: Cyrus' default.
 const SHARED_ACL: &[u8] = b"anyone\tlrs\t";
 
-/// The mailboxes below a name.
-pub(super) fn below(store: &Store, name: &Name) -> Result<Vec<(Name, Acl)>, Refused> {
-    let mut below = Vec::new();
-    let each = store.each_mailbox_below(name, |mailbox| {
-        below.push((mailbox.name, mailbox.acl));
-        true
-    });
-    each.map_err(unread)?;
-    Ok(below)
-}
-
 /// Whether a name is a user's own inbox.
 pub(super) fn is_own_inbox(who: &Identity, name: &Name) -> bool {
     *name == who.user.inbox()

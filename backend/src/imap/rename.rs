@@ -1,13 +1,14 @@
 //! RENAME (RFC 3501 section 6.3.5): a mailbox with all that is below it, at once; INBOX gives its messages to a new mailbox
 //! and stays; an admin renames a user.
 
-use ravenry_core::mailboxes::{Acl, Name, Rights, UserId};
+use ravenry_core::mailboxes::{Name, Rights};
 use ravenry_core::proto::imap::Command;
 
 use super::failure::Failure;
-use super::naming::{Wanted, below, is_own_inbox, may_make, unread};
+use super::naming::{Wanted, is_own_inbox, may_make};
 use super::session::{COMPLETED, Reply, Session};
-use crate::store::{Limits, Order, Refused, Store};
+use crate::renaming;
+use crate::store::{Order, Refused, Store};
 
 /// `RENAME old new [partition]`.
 pub(super) async fn rename(session: &Session, command: &Command<'_>) -> Reply {
@@ -105,84 +106,6 @@ fn empty_inbox(store: &Store, inbox: Name, into: Wanted) -> Result<Vec<Order>, R
 /// A mailbox and all that is below it.
 fn tree(store: &Store, (old, into): (Name, Wanted)) -> Result<Vec<Order>, Refused> {
     let mut orders = into.orders_above(store)?;
-    let mailbox = store.mailbox(&old).map_err(unread)?;
-    let mailbox = mailbox.ok_or(Refused::NoMailbox)?;
-    let mut all = vec![(old.clone(), mailbox.acl)];
-    all.extend(below(store, &old)?);
-    let owners = old.is_inbox().then(|| (old.owner(), into.name.owner()));
-    for (from, acl) in all {
-        let rest = &from.as_bytes()[old.as_bytes().len()..];
-        let to = Name::from_mupdate(&[into.name.as_bytes(), rest].concat());
-        let to = to.map_err(|_| Refused::TooLong)?;
-        if let Some((Some(before), Some(after))) = &owners {
-            let acl = handed_over(&acl, before.as_str(), after.as_str());
-            let name = from.clone();
-            orders.push(Order::SetAcl { name, acl });
-        }
-        orders.push(Order::Rename { from, to });
-    }
-    if let Some((Some(before), Some(after))) = owners {
-        orders = with_user_data(store, orders, (&before, &after))?;
-    }
+    orders.extend(renaming::tree(store, &old, &into.name)?);
     Ok(orders)
-}
-
-/// Orders that give a user another name, with what else is the user's: the limits of INBOX' quota root, annotations that nobody
-/// else sees, and subscriptions, those to names below INBOX by their new names.
-fn with_user_data(
-    store: &Store,
-    orders: Vec<Order>,
-    (before, after): (&UserId, &UserId),
-) -> Result<Vec<Order>, Refused> {
-    let (old, new) = (before.inbox(), after.inbox());
-    let quota = store.quota(&old).map_err(unread)?;
-    let set = |root: &Name, limits| Order::SetQuota {
-        root: root.clone(),
-        limits,
-    };
-    // The limits come last: whoever is over them is renamed as well.
-    let unlimited = quota.iter().map(|_| set(&new, Some(Limits::default())));
-    let mut all: Vec<Order> = unlimited.collect();
-    all.extend(orders);
-    if let Some(quota) = quota {
-        all.push(set(&new, Some(quota.limits)));
-        all.push(set(&old, None));
-    }
-    let subscribe = |user: &UserId, name, on| Order::Subscribe {
-        user: user.clone(),
-        name,
-        on,
-    };
-    for name in store.subscriptions(before).map_err(unread)? {
-        let mut renamed = name.clone();
-        if name.is_owned_by(before) {
-            let rest = &name.as_bytes()[old.as_bytes().len()..];
-            let joined = Name::from_mupdate(&[new.as_bytes(), rest].concat());
-            renamed = joined.map_err(|_| Refused::TooLong)?;
-        }
-        all.push(subscribe(before, name, false));
-        all.push(subscribe(after, renamed, true));
-    }
-    all.push(Order::HandOverPrivate {
-        user: before.clone(),
-        to: Some(after.clone()),
-    });
-    Ok(all)
-}
-
-/// The ACL with one user in another's place.
-fn handed_over(acl: &Acl, before: &str, after: &str) -> Acl {
-    let mut handed = Vec::new();
-    for (identifier, rights) in acl.entries() {
-        let identifier = if identifier == before.as_bytes() {
-            after.as_bytes()
-        } else {
-            identifier
-        };
-        for field in [identifier, rights] {
-            handed.extend_from_slice(field);
-            handed.push(b'\t');
-        }
-    }
-    Acl::new(&handed)
 }

@@ -10,6 +10,7 @@ use ravenry_core::mailboxes::UserId;
 use super::maildir::{date, flags, folders, subscriptions};
 use super::wire::each_piece;
 use super::*;
+use crate::message;
 use crate::store::{Flags, Message, Settings, Writer};
 
 struct World {
@@ -67,6 +68,9 @@ impl World {
         let mut found = Vec::new();
         let each = |message: Message| {
             let bytes = fs::read(self.store.path(&mailbox, message.uid)).unwrap();
+            let mut records = self.store.structures(&mailbox, &[message.clone()]);
+            let made = message::record(&bytes);
+            assert_eq!(records.get(&message), Some(&made[..]));
             found.push((message, bytes));
             true
         };

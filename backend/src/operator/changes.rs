@@ -9,7 +9,8 @@ use super::answer::Answer;
 use super::lists::{found, owner, tree};
 use super::{Done, Operator, acl, parsed, refused, shown};
 use crate::imap::own_acl;
-use crate::store::{Change, Order, Outcome, SpecialUse, Store, Writer};
+use crate::renaming;
+use crate::store::{Change, Order, Outcome, Reconstructed, SpecialUse, Store, Writer};
 
 impl Operator {
     /// `partition=NAME` and `acl=IDENTIFIER RIGHTS`; without ACLs it gets its parent's, a user's INBOX all for the
@@ -93,12 +94,21 @@ impl Operator {
     /// Puts a mailbox' record and its files together again.
     pub(super) async fn reconstruct(&self, name: Name) -> Done {
         let of = name.clone();
-        let mailbox = self.read(move |store| found(store, &of)).await?.id;
-        let done = match self.order(Order::Reconstruct { mailbox }).await {
-            Ok(Outcome::Reconstructed(done)) => done,
-            Ok(_) => return Err("the store gave no answer".to_owned()),
-            Err(why) => return Err(refused(&name, why)),
+        let suspects = move |store: &Store| {
+            let mailbox = found(store, &of)?;
+            let groups = store.suspects(&mailbox);
+            let groups = groups.map_err(|error| format!("{}: {error}", shown(&of)))?;
+            Ok((mailbox.id, groups))
         };
+        let (mailbox, groups) = self.read(suspects).await?;
+        let mut done = Reconstructed::default();
+        for suspects in groups {
+            match self.order(Order::Reconstruct { mailbox, suspects }).await {
+                Ok(Outcome::Reconstructed(more)) => done.and(more),
+                Ok(_) => return Err("the store gave no answer".to_owned()),
+                Err(why) => return Err(refused(&name, why)),
+            }
+        }
         let mut answer = Answer::default();
         if done.recounted {
             answer.text("its counts were wrong, and are right now");
@@ -151,7 +161,7 @@ impl Operator {
     }
 }
 
-/// Carries out orders, all or none; each has what is said of it.
+/// Carries out orders, all or none; each has what is said of it, if anything is.
 pub(super) fn together(
     writer: &mut Writer,
     name: &Name,
@@ -164,9 +174,9 @@ pub(super) fn together(
     match writer.all_or_nothing(|_| Ok(orders)) {
         Ok((_, changes)) => {
             let mut answer = Answer::default();
-            for text in texts {
+            for text in texts.iter().filter(|text| !text.is_empty()) {
                 tracing::info!("ctl: {text}");
-                answer.text(&text);
+                answer.text(text);
             }
             (changes, Ok(answer))
         }
@@ -197,21 +207,23 @@ fn deletions(store: &Store, name: &Name, all: bool) -> Done<Vec<(Order, String)>
     Ok(orders.collect())
 }
 
+/// What is said of a mailbox' new name stands for all that comes along with it.
 fn renames(store: &Store, from: &Name, to: &Name) -> Done<Vec<(Order, String)>> {
-    found(store, from)?;
-    let mut orders = Vec::new();
-    for mailbox in tree(store, from)? {
-        let old = mailbox.name;
-        let rest = old.as_bytes().get(from.as_bytes().len()..);
-        let text = [to.as_bytes(), rest.unwrap_or_default()].concat();
-        let new = parsed(&String::from_utf8_lossy(&text))?;
-        if store.mailbox(&new).map_err(super::unread)?.is_some() {
-            return Err(format!("{} is there already", shown(&new)));
-        }
-        let text = format!("renamed {} to {}", shown(&old), shown(&new));
-        orders.push((Order::Rename { from: old, to: new }, text));
+    let orders = renaming::tree(store, from, to).map_err(|why| refused(from, why))?;
+    let mut all = Vec::with_capacity(orders.len());
+    for order in orders {
+        let text = match &order {
+            Order::Rename { from, to } => {
+                if store.mailbox(to).map_err(super::unread)?.is_some() {
+                    return Err(format!("{} is there already", shown(to)));
+                }
+                format!("renamed {} to {}", shown(from), shown(to))
+            }
+            _ => String::new(),
+        };
+        all.push((order, text));
     }
-    Ok(orders)
+    Ok(all)
 }
 
 /// The ACL of the nearest mailbox above.

@@ -138,6 +138,7 @@ impl Copying<'_> {
             let (id, record) = entry?;
             let mailbox = Mailbox::decode(MailboxId::decode(id)?, record)?;
             let parent = self.to.make(&mailbox)?;
+            self.to.put_label_right(&mailbox)?;
             self.records(&mailbox)?;
             let mut one = |uid: u32, done: &mut BackedUp| {
                 seen.done += 1;

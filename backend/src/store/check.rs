@@ -15,7 +15,10 @@ use sha2::{Digest, Sha256};
 
 pub use self::report::{Finding, Report, Wrong};
 use super::quota::upwards;
-use super::tables::{Table, Tables, decode_time, message_key, message_range};
+use super::tables::{
+    Table, Tables, decode_due_key, decode_message_key, decode_time, due_key, message_key,
+    message_range,
+};
 use super::{
     Expunged, Mailbox, MailboxId, Message, Progress, Quota, Rests, Store, StoreError, Usage,
     annotations, mail,
@@ -51,6 +54,8 @@ impl Store {
         }
         check.directories()?;
         check.names()?;
+        check.access()?;
+        check.due()?;
         check.quotas()?;
         check.annotations()?;
         (check.progress)(check.seen);
@@ -279,7 +284,72 @@ impl<P: FnMut(Progress)> Check<'_, P> {
             let (key, id) = entry?;
             let mailbox = tables.mailbox(&reading, MailboxId::decode(id)?)?;
             if mailbox.is_none_or(|mailbox| mailbox.name.to_key() != key) {
-                self.report.add_name(key);
+                self.report.add_key(key, Wrong::StrayName);
+            }
+        }
+        Ok(())
+    }
+
+    /// The reverse ACL is what the ACLs say.
+    fn access(&mut self) -> Result<(), StoreError> {
+        let (reading, tables) = (self.store.read()?, &self.store.shared.tables);
+        let mut found = 0;
+        for entry in tables.names.iter(&reading)? {
+            let Some(mailbox) = tables.mailbox(&reading, MailboxId::decode(entry?.1)?)? else {
+                continue;
+            };
+            for key in mailbox.access_keys() {
+                match tables.access.get(&reading, &key)? {
+                    Some(_) => found += 1,
+                    None => self.report.add(&mailbox, None, Wrong::Access),
+                }
+            }
+        }
+        if tables.access.len(&reading)? == found {
+            return Ok(());
+        }
+        for entry in tables.access.iter(&reading)? {
+            let (key, _) = entry?;
+            // Behind the tag, which has no 0 in it.
+            let at = memchr::memchr(0, key).map_or(key.len(), |at| at + 1);
+            let id = tables.names.get(&reading, &key[at..])?;
+            let mailbox = match id {
+                Some(id) => tables.mailbox(&reading, MailboxId::decode(id)?)?,
+                None => None,
+            };
+            let keys = mailbox.map_or_else(Vec::new, |mailbox| mailbox.access_keys());
+            if keys.iter().all(|expected| expected != key) {
+                self.report.add_key(&key[at..], Wrong::Access);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was expunged has its time to go.
+    fn due(&mut self) -> Result<(), StoreError> {
+        let (reading, tables) = (self.store.read()?, &self.store.shared.tables);
+        let mut found = 0;
+        for entry in tables.expunged.iter(&reading)? {
+            let (key, record) = entry?;
+            let (id, uid) = decode_message_key(key)?;
+            let due = due_key(Expunged::decode(key, record)?.at, id, uid);
+            if tables.due.get(&reading, &due)?.is_some() {
+                found += 1;
+            } else if let Some(mailbox) = tables.mailbox(&reading, id)? {
+                self.report.add(&mailbox, None, Wrong::Due(uid));
+            }
+        }
+        if tables.due.len(&reading)? == found {
+            return Ok(());
+        }
+        for entry in tables.due.iter(&reading)? {
+            let (at, id, uid) = decode_due_key(entry?.0)?;
+            let record = tables.expunged.get(&reading, &message_key(id, uid))?;
+            let record = record.map(|record| Expunged::decode(&message_key(id, uid), record));
+            if record.transpose()?.is_none_or(|expunged| expunged.at != at)
+                && let Some(mailbox) = tables.mailbox(&reading, id)?
+            {
+                self.report.add(&mailbox, None, Wrong::Due(uid));
             }
         }
         Ok(())

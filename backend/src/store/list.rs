@@ -2,10 +2,8 @@
 
 use std::ops::Bound;
 
-use heed::RoRange;
-use heed::types::Bytes;
 use ravenry_core::mailboxes::{
-    Identity, ListCursor, ListQuery, Listed, Name, Part, Progress, Rights, Walk,
+    Candidates, Identity, ListCursor, ListQuery, Listed, Name, Part, Progress, Rights, Walk,
 };
 
 use super::tables::Reading;
@@ -27,19 +25,15 @@ impl Store {
         sink: impl FnMut(Listed<Visible>),
     ) -> Result<Progress, StoreError> {
         let reading = self.read()?;
+        let tables = (self.shared.tables.names, self.shared.tables.access);
         let open = |part, from: &[u8], end: Option<&[u8]>| {
-            let mut names = Names {
+            Ok(Names {
                 store: self,
                 reading: &reading,
                 who,
                 part,
-                end: end.map(<[u8]>::to_vec),
-                range: self.names(&reading, from, end)?,
-                current: None,
-                ahead: None,
-            };
-            names.ahead = names.range.next().transpose()?;
-            Ok(names)
+                candidates: Candidates::open(tables, &reading, (who, part), from, end)?,
+            })
         };
         query.chunk(cursor, lines_max, open, sink)
     }
@@ -57,7 +51,8 @@ impl Store {
         // A level ends with 0, so 1 is behind all that is below.
         let from = [&name.to_key()[..], &[0]].concat();
         let end = [&name.to_key()[..], &[1]].concat();
-        for entry in self.names(&reading, &from, Some(&end))? {
+        let range = (Bound::Included(&from[..]), Bound::Excluded(&end[..]));
+        for entry in self.shared.tables.names.range(&reading, &range)? {
             let id = MailboxId::decode(entry?.1)?;
             let mailbox = self.shared.tables.mailbox(&reading, id)?;
             let mailbox = mailbox.ok_or(StoreError::Damaged("a name without its mailbox"))?;
@@ -68,22 +63,6 @@ impl Store {
         }
         Ok(())
     }
-
-    fn names<'r>(
-        &self,
-        reading: &'r Reading<'_>,
-        from: &[u8],
-        end: Option<&[u8]>,
-    ) -> Result<RoRange<'r, Bytes, Bytes>, StoreError> {
-        // No key is empty, and a bound may not be.
-        let from = if from.is_empty() {
-            Bound::Unbounded
-        } else {
-            Bound::Included(from)
-        };
-        let range = (from, end.map_or(Bound::Unbounded, Bound::Excluded));
-        Ok(self.shared.tables.names.range(reading, &range)?)
-    }
 }
 
 /// A walk over names for LIST.
@@ -92,11 +71,7 @@ struct Names<'r> {
     reading: &'r Reading<'r>,
     who: &'r Identity,
     part: Part,
-    end: Option<Vec<u8>>,
-    range: RoRange<'r, Bytes, Bytes>,
-    /// A key and its value.
-    current: Option<(&'r [u8], &'r [u8])>,
-    ahead: Option<(&'r [u8], &'r [u8])>,
+    candidates: Candidates<'r>,
 }
 
 impl Walk for Names<'_> {
@@ -105,33 +80,19 @@ impl Walk for Names<'_> {
     type Error = StoreError;
 
     fn next(&mut self) -> Result<bool, StoreError> {
-        self.current = self.ahead;
-        self.ahead = match self.current {
-            Some(_) => self.range.next().transpose()?,
-            None => None,
-        };
-        Ok(self.current.is_some())
+        Ok(self.candidates.step()?)
     }
 
     fn seek(&mut self, key: &[u8]) -> Result<(), StoreError> {
-        if self.ahead.is_none_or(|(ahead, _)| ahead >= key) {
-            return Ok(());
-        }
-        if self.end.as_deref().is_some_and(|end| end <= key) {
-            self.ahead = None;
-            return Ok(());
-        }
-        self.range = self.store.names(self.reading, key, self.end.as_deref())?;
-        self.ahead = self.range.next().transpose()?;
-        Ok(())
+        Ok(self.candidates.seek(key)?)
     }
 
     fn key(&self) -> &[u8] {
-        self.current.map_or(&[], |(key, _)| key)
+        self.candidates.key()
     }
 
     fn seen(&self) -> Result<Option<(Name, Visible)>, StoreError> {
-        let Some((_, id)) = self.current else {
+        let Some(id) = self.candidates.record()? else {
             return Ok(None);
         };
         let id = MailboxId::decode(id)?;

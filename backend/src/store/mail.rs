@@ -6,8 +6,8 @@
 use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::Uids;
 
-use super::order::{Appended, FlagChange, Incoming, Mode, Outcome, Refused};
-use super::tables::message_key;
+use super::order::{Appended, FlagChange, Incoming, Mode, Outcome, Refused, Settable};
+use super::tables::{due_key, message_key};
 use super::transaction::{Answer, Transaction, or_refuse};
 use super::{Expunged, Flags, Mailbox, MailboxId, Message, Rests, StoreError, Usage};
 
@@ -138,10 +138,10 @@ impl Transaction<'_> {
 
     pub(super) fn copy(
         &mut self,
-        from: MailboxId,
-        uids: &Uids,
+        (from, uids): (MailboxId, &Uids),
         to: MailboxId,
         moves: bool,
+        keep: Settable,
     ) -> Answer {
         let source = or_refuse!(self.open(from)?);
         let mut target = or_refuse!(self.open(to)?);
@@ -154,11 +154,14 @@ impl Transaction<'_> {
         let mut keywords = target.keywords.clone();
         let mut copies = Vec::with_capacity(messages.len());
         for message in &messages {
-            let names = names_of(&source, message.flags);
-            let bits = or_refuse!(bits_of(&mut keywords, &names, true));
+            let names = if keep.keywords {
+                names_of(&source, message.flags)
+            } else {
+                Vec::new()
+            };
             copies.push(Flags {
-                keywords: bits,
-                ..message.flags
+                keywords: or_refuse!(bits_of(&mut keywords, &names, true)),
+                system: message.flags.system & keep.system,
             });
         }
         target.keywords = keywords;
@@ -237,7 +240,7 @@ impl Transaction<'_> {
         let (from, to) = (or_refuse!(self.named(from)?), or_refuse!(self.named(to)?));
         let mut all = Uids::default();
         all.push_range(1, u32::MAX);
-        let copied = self.copy(from.id, &all, to.id, true)?;
+        let copied = self.copy((from.id, &all), to.id, true, Settable::ALL)?;
         if copied.is_ok() {
             self.copy_annotations(from.id, to.id)?;
         }
@@ -284,6 +287,9 @@ impl Transaction<'_> {
                 .messages
                 .delete(&mut self.writing, &key)?;
             self.put_expunged(mailbox.id, &expunged)?;
+            let due = due_key(expunged.at, mailbox.id, expunged.message.uid);
+            let table = self.shared.tables.due;
+            table.put(&mut self.writing, &due, &[])?;
         }
         self.changed(mailbox).expunged.append(&gone);
         Ok(gone)

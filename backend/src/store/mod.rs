@@ -7,12 +7,14 @@
 //! file that isn't there; a file that the index doesn't know is a change nobody was told of, and
 //! [`Store::open`] moves it to `lost+found` after a crash.
 
+mod access;
 mod annotations;
 mod backup;
 mod check;
 mod error;
 mod expunged;
 mod groups;
+mod label;
 mod list;
 mod mail;
 mod naming;
@@ -29,6 +31,8 @@ mod structure;
 mod subscriptions;
 mod tables;
 mod transaction;
+mod upgrade;
+mod validity;
 mod writer;
 
 #[cfg(test)]
@@ -49,10 +53,10 @@ use self::groups::Groups;
 pub use self::list::Visible;
 pub use self::open::{Found, Settings};
 pub use self::order::{
-    Annotated, Appended, Change, FlagChange, Incoming, Mode, Order, Outcome, Refused,
+    Annotated, Appended, Change, FlagChange, Incoming, Mode, Order, Outcome, Refused, Settable,
 };
 pub use self::quota::{Limits, Quota, Usage};
-pub use self::reconstruct::Reconstructed;
+pub use self::reconstruct::{Reconstructed, Suspects};
 pub use self::record::{Flags, Mailbox, MailboxId, Message, SYSTEM_FLAGS};
 pub use self::snapshot::Snapshot;
 pub use self::special_use::SpecialUse;

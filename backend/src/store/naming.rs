@@ -1,7 +1,5 @@
 //! Orders about mailboxes: CREATE, RENAME, DELETE and its undoing, SETACL, what they are for (RFC 3501 section 6.3,
 //! RFC 4314, RFC 6154).
-//!
-//! A UIDVALIDITY is given once: whoever knows another mailbox of the same name never takes this one for it.
 
 use ravenry_core::mailboxes::{Acl, Name};
 
@@ -28,13 +26,11 @@ impl Transaction<'_> {
         or_refuse!(self.has_room(name, one)?);
         let id = MailboxId(self.meta.next_id);
         self.meta.next_id += 1;
-        // Time and order: a name that is made anew never has the one it had.
-        let time = u32::try_from(self.now).unwrap_or(u32::MAX);
-        self.meta.uidvalidity = time.max(self.meta.uidvalidity.saturating_add(1));
+        let uidvalidity = self.new_uidvalidity();
         let mailbox = Mailbox {
             id,
             name: name.clone(),
-            uidvalidity: self.meta.uidvalidity,
+            uidvalidity,
             uidnext: 1,
             highestmodseq: 1,
             exists: 0,
@@ -52,9 +48,9 @@ impl Transaction<'_> {
         };
         let parent = self.shared.spool.make(&mailbox)?;
         self.links.note(parent);
-        self.put_name(name, id)?;
+        self.labels.write(&self.shared.spool, &mailbox)?;
+        self.put_name(&mailbox)?;
         self.count(self.root_of(name)?, one)?;
-        let uidvalidity = mailbox.uidvalidity;
         self.mailboxes.insert(id, Some(mailbox));
         Ok(Ok(Outcome::Created {
             mailbox: id,
@@ -72,29 +68,18 @@ impl Transaction<'_> {
             self.uncount(old, usage)?;
             self.count(new, usage)?;
         }
-        self.shared
-            .tables
-            .names
-            .delete(&mut self.writing, &from.to_key())?;
-        self.put_name(to, mailbox.id)?;
+        self.take_name(&mailbox)?;
         mailbox.name = to.clone();
-        // Whoever knew another mailbox of this name must not take this one for it.
-        #[cfg(not(bug_18))]
-        {
-            self.meta.uidvalidity = self.meta.uidvalidity.saturating_add(1);
-            mailbox.uidvalidity = self.meta.uidvalidity;
-        }
-        self.shared.spool.label(&mailbox)?;
+        self.keep_uidvalidity(&mut mailbox)?;
+        self.put_name(&mailbox)?;
+        self.labels.write(&self.shared.spool, &mailbox)?;
         self.mailboxes.insert(mailbox.id, Some(mailbox));
         Ok(Ok(Outcome::Done))
     }
 
     pub(super) fn delete(&mut self, name: &Name) -> Answer {
         let mailbox = or_refuse!(self.named(name)?);
-        self.shared
-            .tables
-            .names
-            .delete(&mut self.writing, &name.to_key())?;
+        self.take_name(&mailbox)?;
         let time = self.now.to_le_bytes();
         self.shared
             .tables
@@ -121,9 +106,10 @@ impl Transaction<'_> {
             ));
         };
         mailbox.name = name.clone();
-        self.put_name(name, id)?;
+        self.keep_uidvalidity(&mut mailbox)?;
+        self.put_name(&mailbox)?;
         self.count(self.root_of(name)?, Usage::of_mailbox(&mailbox))?;
-        self.shared.spool.label(&mailbox)?;
+        self.labels.write(&self.shared.spool, &mailbox)?;
         self.mailboxes.insert(id, Some(mailbox));
         Ok(Ok(Outcome::Done))
     }
@@ -133,7 +119,7 @@ impl Transaction<'_> {
         if self.full && acl.as_bytes().len() > mailbox.acl.as_bytes().len() {
             return Ok(Err(Refused::Full));
         }
-        mailbox.acl = acl.clone();
+        self.replace_acl(&mut mailbox, acl)?;
         self.mailboxes.insert(mailbox.id, Some(mailbox));
         Ok(Ok(Outcome::Done))
     }

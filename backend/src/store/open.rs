@@ -50,6 +50,7 @@ impl Store {
         let index = index.map_err(StoreError::Open)?;
         let spool = Spool::open(settings.partitions.clone())?;
         let tables = Tables::open(index.env())?;
+        tables.upgrade(index.env())?;
         let store = Self {
             shared: Arc::new(Shared {
                 tables,
@@ -118,11 +119,15 @@ impl Store {
         self.missing(&reading, found)
     }
 
+    /// Looks for each message's file, and at what stands beside them.
     fn missing(&self, reading: &super::Reading<'_>, found: &mut Found) -> Result<(), StoreError> {
         let tables = &self.shared.tables;
         for entry in tables.mailboxes.iter(reading)? {
             let (id, record) = entry?;
             let mailbox = Mailbox::decode(super::MailboxId::decode(id)?, record)?;
+            if let Err(error) = self.shared.spool.put_label_right(&mailbox) {
+                tracing::warn!("{error}");
+            }
             for entry in tables.messages.prefix_iter(reading, id)? {
                 let (_, uid) = super::tables::decode_message_key(entry?.0)?;
                 let path = self.path(&mailbox, uid);

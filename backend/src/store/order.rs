@@ -4,7 +4,7 @@ use ravenry_core::mailboxes::{Acl, Name, UserId};
 use ravenry_core::proto::imap::{DateTime, MetadataEntry, Uids};
 
 use super::spool::Ready;
-use super::{Limits, MailboxId, Reconstructed, SpecialUse};
+use super::{Limits, MailboxId, Reconstructed, SpecialUse, Suspects};
 
 /// A change. All of it is made, or nothing.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ pub enum Order {
         /// Which; those that can't come back are passed over.
         uids: Uids,
     },
-    /// Copies messages, all that are there, with flags and dates.
+    /// Copies messages, all that are there, with dates and the flags that may be set.
     Copy {
         /// Where from.
         from: MailboxId,
@@ -140,6 +140,8 @@ pub enum Order {
         to: MailboxId,
         /// And removes them there (RFC 6851).
         moves: bool,
+        /// The flags that they keep.
+        keep: Settable,
     },
     /// Adds a message and removes another one, of the same mailbox or not (RFC 8508).
     Replace {
@@ -159,10 +161,12 @@ pub enum Order {
         /// Where to.
         to: Name,
     },
-    /// Puts a mailbox' record and its files together again; no file is removed.
+    /// Puts part of a mailbox' record and its files together again; no file is removed.
     Reconstruct {
         /// The mailbox.
         mailbox: MailboxId,
+        /// One of [`super::Store::suspects`].
+        suspects: Suspects,
     },
     /// Gives back the room of some that were expunged or deleted before this time, in seconds since 1970.
     Purge {
@@ -182,6 +186,23 @@ pub struct Incoming {
     pub system: u8,
     /// Its keywords.
     pub keywords: Vec<String>,
+}
+
+/// Flags that may be set in a mailbox (RFC 4314 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settable {
+    /// A bit for each of [`super::SYSTEM_FLAGS`].
+    pub system: u8,
+    /// All keywords, or none.
+    pub keywords: bool,
+}
+
+impl Settable {
+    /// All flags.
+    pub const ALL: Self = Self {
+        system: u8::MAX,
+        keywords: true,
+    };
 }
 
 /// STORE (RFC 3501 section 6.4.6, RFC 7162 section 3.1.3).

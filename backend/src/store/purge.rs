@@ -1,12 +1,14 @@
 //! Giving back the room of what was expunged or deleted long enough ago, a bounded piece at a time.
 //!
+//! What was expunged is found by its time, so a purge costs what it gives back, not what is kept.
 //! A mailbox that was deleted goes with all that it has, whatever the clock said when that was expunged: nothing is left
 //! that belongs to no mailbox. Nothing else removes a message's file, so a backup that is under way has purges wait.
 
 use std::collections::BTreeSet;
 
+use super::label::LABEL;
 use super::order::Outcome;
-use super::tables::{Table, decode_message_key, decode_time, message_key};
+use super::tables::{Table, decode_due_key, decode_message_key, decode_time, due_key, message_key};
 use super::transaction::{Answer, Transaction};
 use super::{Expunged, MailboxId, Message, StoreError, mail};
 
@@ -84,15 +86,13 @@ impl Transaction<'_> {
     }
 
     fn expunged_messages(&self, before: i64, gone: &mut Gone) -> Result<(), StoreError> {
-        let table = self.shared.tables.expunged;
-        for entry in table.iter(&self.writing)? {
-            if gone.left() == 0 {
+        for entry in self.shared.tables.due.iter(&self.writing)? {
+            let (at, id, uid) = decode_due_key(entry?.0)?;
+            if at >= before || gone.left() == 0 {
                 break;
             }
-            let (key, record) = entry?;
-            let (id, uid) = decode_message_key(key)?;
             // Those of a mailbox that goes are among them already.
-            if Expunged::decode(key, record)?.at < before && !gone.mailboxes.contains(&id) {
+            if !gone.mailboxes.contains(&id) {
                 gone.messages.push((id, uid));
             }
         }
@@ -112,7 +112,10 @@ impl Transaction<'_> {
             mailbox.no_structure(&message);
         }
         if let Some(record) = tables.expunged.get(&self.writing, &key)? {
-            mailbox.no_structure(&Expunged::decode(&key, record)?.message);
+            let expunged = Expunged::decode(&key, record)?;
+            mailbox.no_structure(&expunged.message);
+            let due = due_key(expunged.at, id, uid);
+            tables.due.delete(&mut self.writing, &due)?;
         }
         tables.expunged.delete(&mut self.writing, &key)?;
         tables.messages.delete(&mut self.writing, &key)?;
@@ -127,7 +130,7 @@ impl Transaction<'_> {
         removed.delete(&mut self.writing, &id.key())?;
         if let Some(mailbox) = self.mailbox(id)? {
             let directory = self.shared.spool.directory(&mailbox.partition, id);
-            self.unlinked.push(directory.join("name"));
+            self.unlinked.push(directory.join(LABEL));
             self.unlinked
                 .extend(self.shared.spool.all_structures(&mailbox));
             self.emptied.push(directory);

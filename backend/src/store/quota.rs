@@ -202,6 +202,22 @@ impl Store {
         self.shared.tables.quota(&reading, root)
     }
 
+    /// The quota roots at and below a name, in the list's order.
+    ///
+    /// # Errors
+    /// If the index can't be read.
+    pub fn quotas_below(&self, name: &Name) -> Result<Vec<Quota>, StoreError> {
+        let (reading, tables) = (self.read()?, &self.shared.tables);
+        let mut all = Vec::from_iter(tables.quota(&reading, name)?);
+        let below = [name.to_key(), vec![0]].concat();
+        for entry in tables.quotas.prefix_iter(&reading, &below)? {
+            let quota = Quota::decode(entry?.1)?;
+            // Between `a` and what is below it may be names of the domain `a.org`.
+            all.extend((quota.root.domain() == name.domain()).then_some(quota));
+        }
+        Ok(all)
+    }
+
     /// Gives every quota root, in the list's order.
     ///
     /// # Errors

@@ -2,12 +2,17 @@
 //!
 //! No file is removed: one that the index doesn't know becomes a new message, under the name of its new UID. A message whose file
 //! is missing, or is another one by its size, is expunged: what a UID stands for never changes (RFC 3501 section
-//! 2.3.1.1). The writer is kept for as long as it takes to read the unknown files.
+//! 2.3.1.1).
+//!
+//! Whoever asks looks for what is wrong ([`Store::suspects`]), which takes as long as it takes and keeps nobody waiting; the
+//! writer looks again at these alone, a bounded group at a time. Invariant: the first group makes the record right, and each
+//! one leaves it so: what a session sees between two of them is a whole mailbox, in which some messages still lack their file
+//! and some files aren't messages yet.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use ravenry_core::proto::imap::{DateTime, Uids};
@@ -15,8 +20,15 @@ use ravenry_core::proto::imap::{DateTime, Uids};
 use super::check::{Wrong, wrong_with};
 use super::order::{Outcome, Refused};
 use super::spool::{self, Measured};
+use super::tables::message_range;
 use super::transaction::{Answer, Transaction, or_refuse};
-use super::{Flags, Mailbox, MailboxId, Message, Place, Rests, StoreError, mail};
+use super::{Flags, Mailbox, MailboxId, Message, Place, Rests, Store, StoreError, mail};
+
+/// Messages of one group that are looked at.
+const GROUP_MESSAGES_MAX: usize = 1000;
+/// Files of one group that are read, and their bytes; a larger one is a group of its own.
+const GROUP_FILES_MAX: usize = 64;
+const GROUP_BYTES_MAX: u64 = 16 << 20;
 
 /// What was put right in a mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,17 +45,151 @@ pub struct Reconstructed {
     pub left: Vec<(PathBuf, String)>,
 }
 
+impl Reconstructed {
+    /// Adds what another group has done.
+    pub fn and(&mut self, other: Self) {
+        self.recounted |= other.recounted;
+        self.adopted.append(&other.adopted);
+        self.missing.append(&other.missing);
+        self.replaced.append(&other.replaced);
+        self.left.extend(other.left);
+    }
+}
+
+/// What one group is to look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Suspects {
+    /// Whether it makes the record right: the first does.
+    recount: bool,
+    /// Messages whose files looked wrong.
+    messages: Uids,
+    /// Files that aren't messages'.
+    files: BTreeSet<PathBuf>,
+}
+
+impl Store {
+    /// What has to be looked at to put a mailbox together again, in groups: each is an [`super::Order::Reconstruct`]. Blocks for
+    /// as long as it takes: for a pool.
+    ///
+    /// # Errors
+    /// If the index or the directory can't be read.
+    pub fn suspects(&self, mailbox: &Mailbox) -> Result<Vec<Suspects>, StoreError> {
+        let mut groups = vec![Suspects {
+            recount: true,
+            ..Suspects::default()
+        }];
+        let mut files = BTreeSet::new();
+        let mut first = 1;
+        loop {
+            let piece = self.piece(mailbox.id, first)?;
+            let Some(last) = piece.last() else { break };
+            first = last.uid.saturating_add(1);
+            let mut messages = Uids::default();
+            for message in &piece {
+                let path = self.path(mailbox, message.uid);
+                match wrong_with(&path, message, false) {
+                    None => continue,
+                    Some(Wrong::MissingFile) => {}
+                    // It is nobody's when the message has gone.
+                    Some(_) => drop(files.insert(path)),
+                }
+                messages.push(message.uid);
+            }
+            if !messages.is_empty() {
+                groups.push(Suspects {
+                    messages,
+                    ..Suspects::default()
+                });
+            }
+        }
+        self.unknown_files(mailbox, &mut files)?;
+        groups.extend(grouped(files));
+        Ok(groups)
+    }
+
+    fn piece(&self, id: MailboxId, first: u32) -> Result<Vec<Message>, StoreError> {
+        let reading = self.read()?;
+        let range = message_range(id, first, u32::MAX);
+        let messages = self
+            .shared
+            .tables
+            .messages
+            .range(&reading, &range.bounds())?;
+        let piece = messages.take(GROUP_MESSAGES_MAX).map(|entry| {
+            let (key, record) = entry?;
+            Message::decode(key, record)
+        });
+        piece.collect()
+    }
+
+    fn unknown_files(
+        &self,
+        mailbox: &Mailbox,
+        files: &mut BTreeSet<PathBuf>,
+    ) -> Result<(), StoreError> {
+        let spool = &self.shared.spool;
+        if !spool.directory(&mailbox.partition, mailbox.id).exists() {
+            // The first group makes it.
+            return Ok(());
+        }
+        let mut all = Vec::new();
+        spool.each_file(&mailbox.partition, mailbox.id, |uid, path| {
+            all.push((uid, path.to_owned()));
+            Ok(())
+        })?;
+        let reading = self.read()?;
+        for (uid, path) in all {
+            let known = match uid {
+                Some(uid) => self.shared.tables.has_file(&reading, mailbox.id, uid)?,
+                None => false,
+            };
+            if !known {
+                files.insert(path);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Files in groups of which none takes the writer for long.
+fn grouped(files: BTreeSet<PathBuf>) -> Vec<Suspects> {
+    let (mut groups, mut group, mut bytes) = (Vec::new(), BTreeSet::new(), 0);
+    let full = |files| Suspects {
+        files,
+        ..Suspects::default()
+    };
+    for path in files {
+        let size = fs::symlink_metadata(&path).map_or(0, |found| found.len());
+        let fits = group.len() < GROUP_FILES_MAX && bytes + size <= GROUP_BYTES_MAX;
+        if !fits && !group.is_empty() {
+            groups.push(full(std::mem::take(&mut group)));
+            bytes = 0;
+        }
+        bytes += size;
+        group.insert(path);
+    }
+    if !group.is_empty() {
+        groups.push(full(group));
+    }
+    groups
+}
+
 impl Transaction<'_> {
-    pub(super) fn reconstruct(&mut self, id: MailboxId) -> Answer {
+    pub(super) fn reconstruct(&mut self, id: MailboxId, suspects: &Suspects) -> Answer {
         let mut mailbox = or_refuse!(self.open(id)?);
         if self.backup_runs {
             let why = "a backup runs, which needs the files as they are".to_owned();
             return Ok(Err(Refused::Failed(why)));
         }
         let mut done = Reconstructed::default();
-        self.set_right(&mut mailbox, &mut done)?;
-        self.expunge_fileless(&mut mailbox, &mut done)?;
-        let mut unknown = self.unknown_files(&mailbox, &mut done)?;
+        if suspects.recount {
+            self.set_right(&mut mailbox, &mut done)?;
+            let parent = self.shared.spool.make(&mailbox)?;
+            self.links.note(parent);
+            self.labels.write(&self.shared.spool, &mailbox)?;
+        }
+        self.expunge_fileless(&mut mailbox, &suspects.messages, &mut done)?;
+        let mut unknown = self.unknown_of(&mailbox, &suspects.files, &mut done)?;
         mailbox.highestmodseq += u64::from(!unknown.is_empty());
         while let Some(path) = self.next_of(&mailbox, &mut unknown) {
             self.adopt(&mut mailbox, path, &mut done)?;
@@ -79,10 +225,11 @@ impl Transaction<'_> {
     fn expunge_fileless(
         &mut self,
         mailbox: &mut Mailbox,
+        suspects: &Uids,
         done: &mut Reconstructed,
     ) -> Result<(), StoreError> {
         let mut gone = Vec::new();
-        for message in self.messages(mailbox.id, None)? {
+        for message in self.messages(mailbox.id, Some(suspects))? {
             let path = self.path_of(mailbox, message.uid);
             match wrong_with(&path, &message, false) {
                 None => continue,
@@ -99,35 +246,26 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Files that may become messages.
-    fn unknown_files(
-        &mut self,
+    /// Those of these files that may become messages.
+    fn unknown_of(
+        &self,
         mailbox: &Mailbox,
+        files: &BTreeSet<PathBuf>,
         done: &mut Reconstructed,
     ) -> Result<BTreeSet<PathBuf>, StoreError> {
-        let parent = self.shared.spool.make(mailbox)?;
-        self.links.note(parent);
-        let mut files = Vec::new();
-        let spool = &self.shared.spool;
-        spool.each_file(&mailbox.partition, mailbox.id, |uid, path| {
-            files.push((uid, path.to_owned()));
-            Ok(())
-        })?;
+        let tables = &self.shared.tables;
         let mut unknown = BTreeSet::new();
-        for (uid, path) in files {
-            let known = match uid {
-                Some(uid) => self
-                    .shared
-                    .tables
-                    .has_file(&self.writing, mailbox.id, uid)?,
-                None => false,
-            };
-            if known {
+        for path in files {
+            if let Some(uid) = spool::uid_of(path)
+                && tables.has_file(&self.writing, mailbox.id, uid)?
+            {
                 continue;
             }
-            match fit_for_a_message(&path) {
-                Ok(()) => drop(unknown.insert(path)),
-                Err(why) => done.left.push((path, why)),
+            match fit_for_a_message(path) {
+                Ok(true) => drop(unknown.insert(path.clone())),
+                // It was purged or adopted meanwhile.
+                Ok(false) => {}
+                Err(why) => done.left.push((path.clone(), why)),
             }
         }
         Ok(unknown)
@@ -194,20 +332,26 @@ impl Transaction<'_> {
     }
 }
 
-fn fit_for_a_message(path: &std::path::Path) -> Result<(), String> {
+/// Whether it is there, or why it can't be one.
+fn fit_for_a_message(path: &Path) -> Result<bool, String> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error.to_string()),
+    };
     if path.extension().is_none_or(|extension| extension != "eml") {
-        return Err("its name doesn't end with .eml".to_owned());
-    }
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.is_file() => Err("it is no ordinary file".to_owned()),
-        Ok(found) if found.len() == 0 => Err("it is empty".to_owned()),
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string()),
+        Err("its name doesn't end with .eml".to_owned())
+    } else if !found.is_file() {
+        Err("it is no ordinary file".to_owned())
+    } else if found.len() == 0 {
+        Err("it is empty".to_owned())
+    } else {
+        Ok(true)
     }
 }
 
 /// When a file was written is the best guess at INTERNALDATE.
-fn date_of(path: &std::path::Path) -> io::Result<DateTime> {
+fn date_of(path: &Path) -> io::Result<DateTime> {
     let written = fs::metadata(path)?.modified()?;
     let since = written.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(DateTime {

@@ -51,7 +51,7 @@ pub struct Mailbox {
     pub id: MailboxId,
     /// Its internal name.
     pub name: Name,
-    /// Grows whenever a mailbox of the name is made anew.
+    /// No other mailbox has had it, and its name had none that is greater.
     pub uidvalidity: u32,
     /// The UID that the next message gets.
     pub uidnext: u32,

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use super::label::LABEL;
 use super::{Mailbox, MailboxId, StoreError};
 
 pub(super) struct Spool {
@@ -101,15 +102,7 @@ impl Spool {
             }
             _ => {}
         }
-        self.label(mailbox)?;
         Ok(directory.parent().unwrap_or(&directory).to_owned())
-    }
-
-    /// Writes down what a mailbox is called, for those who look at the files alone.
-    pub(super) fn label(&self, mailbox: &Mailbox) -> Result<(), StoreError> {
-        let path = self.directory(&mailbox.partition, mailbox.id).join("name");
-        let line = [mailbox.name.as_bytes(), b"\n"].concat();
-        fs::write(&path, line).map_err(|error| StoreError::io("write", &path, error))
     }
 
     /// Begins a message.
@@ -186,17 +179,10 @@ impl Spool {
         mut take: impl FnMut(Option<u32>, &Path) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         each_entry(&self.directory(partition, mailbox), |path| {
-            if path.file_name().is_some_and(|name| name == "name") || is_structures(path) {
+            if path.file_name().is_some_and(|name| name == LABEL) || is_structures(path) {
                 return Ok(());
             }
-            let stem = path.file_stem().and_then(|stem| stem.to_str());
-            let is_message = path.extension().is_some_and(|extension| extension == "eml");
-            let uid = stem.filter(|_| is_message).and_then(|stem| {
-                let uid: u32 = stem.parse().ok()?;
-                // `01` and `+1` are other files than `1`.
-                (uid > 0 && uid.to_string() == stem).then_some(uid)
-            });
-            take(uid, path)
+            take(uid_of(path), path)
         })
     }
 
@@ -218,6 +204,15 @@ impl Spool {
         fs::rename(path, &to).map_err(|error| StoreError::io("move aside", path, error))?;
         Ok(to)
     }
+}
+
+/// The UID that a message's file has its name of.
+pub(super) fn uid_of(path: &Path) -> Option<u32> {
+    let stem = path.file_stem()?.to_str()?;
+    let uid: u32 = stem.parse().ok()?;
+    let is_message = path.extension().is_some_and(|extension| extension == "eml");
+    // `01` and `+1` are other files than `1`.
+    (is_message && uid > 0 && uid.to_string() == stem).then_some(uid)
 }
 
 fn is_structures(path: &Path) -> bool {

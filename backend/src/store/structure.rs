@@ -61,51 +61,6 @@ impl Store {
         let window = usize::try_from(bytes).map_or(WINDOW_BYTES, |bytes| bytes.min(WINDOW_BYTES));
         Records::of(&self.shared.spool, mailbox, window)
     }
-
-    /// The record of a message, if there is one. May wait for the disk.
-    ///
-    /// # Errors
-    /// If the index can't be read.
-    pub fn structure(&self, mailbox: MailboxId, uid: u32) -> Result<Option<Vec<u8>>, StoreError> {
-        let (reading, tables) = (self.read()?, &self.shared.tables);
-        let key = message_key(mailbox, uid);
-        let Some(mailbox) = tables.mailbox(&reading, mailbox)? else {
-            return Ok(None);
-        };
-        let message = match tables.messages.get(&reading, &key)? {
-            Some(record) => Message::decode(&key, record)?,
-            None => match tables.expunged.get(&reading, &key)? {
-                Some(record) => Expunged::decode(&key, record)?.message,
-                None => return Ok(None),
-            },
-        };
-        if message.structure.len == 0 {
-            return Ok(None);
-        }
-        let mut records = Records::of(&self.shared.spool, &mailbox, 0);
-        Ok(records.get(&message).map(<[u8]>::to_vec))
-    }
-
-    /// Gives the records that there are of messages from UID `first` to `last`, in order, until `take` says false. May
-    /// wait for the disk.
-    ///
-    /// # Errors
-    /// If the index can't be read.
-    pub fn each_structure(
-        &self,
-        mailbox: MailboxId,
-        range: (u32, u32),
-        mut take: impl FnMut(u32, &[u8]) -> bool,
-    ) -> Result<(), StoreError> {
-        let Some(found) = self.mailbox_by_id(mailbox)? else {
-            return Ok(());
-        };
-        let mut records = Records::of(&self.shared.spool, &found, WINDOW_BYTES);
-        self.each_message(mailbox, range, |message| match records.get(&message) {
-            Some(record) => take(message.uid, record),
-            None => true,
-        })
-    }
 }
 
 /// A mailbox' file, to be read.

@@ -1,9 +1,12 @@
 //! The index' tables: what a key and a record are.
 //!
 //! * `names`: a mailbox' name, so that children come right behind their parent, to its id.
+//! * `access`: who may see which names (`access`).
 //! * `mailboxes`: id to [`Mailbox`].
+//! * `former`: a name's key to the highest UIDVALIDITY of the mailboxes that had it and have it no longer (`validity`).
 //! * `messages`: id and UID to [`Message`]: a mailbox' messages stand together, in order.
 //! * `expunged`: id and UID to [`Expunged`], until it is purged.
+//! * `due`: the same by the time when they went, with nothing as its value.
 //! * `removed`: ids of mailboxes that were deleted, until they are purged, to the time.
 //! * `annotations`: an id, a user (none: it is shared) and an entry's digest to the entry and its value ([`super::annotations`]).
 //! * `annotators`: a user and an id, of a mailbox where the user has annotations of their own.
@@ -17,12 +20,14 @@ use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, RoTxn, RwTxn, WithoutTls};
 use ravenry_core::mailboxes::Name;
 
+use super::annotations as annotated;
 use super::record::Rest;
-use super::{Expunged, Mailbox, MailboxId, Message, Quota, StoreError, annotations, subscriptions};
+use super::{Expunged, Mailbox, MailboxId, Message, Quota, StoreError, subscriptions};
 
-/// The layout's number.
-const SCHEMA: u32 = 1;
-pub(super) const DATABASES_MAX: u32 = 12;
+/// The layout's number. An index of a lower one is brought to it when it is opened: 1 had no `access`, 2 no
+/// `former`, 3 no `due`.
+pub(super) const SCHEMA: u32 = 4;
+pub(super) const DATABASES_MAX: u32 = 16;
 
 pub(super) type Table = Database<'static, Bytes, Bytes>;
 pub(super) type Reading<'e> = RoTxn<'e, WithoutTls>;
@@ -31,9 +36,12 @@ pub(super) type Reading<'e> = RoTxn<'e, WithoutTls>;
 #[derive(Clone, Copy)]
 pub(super) struct Tables {
     pub(super) names: Table,
+    pub(super) access: Table,
     pub(super) mailboxes: Table,
+    pub(super) former: Table,
     pub(super) messages: Table,
     pub(super) expunged: Table,
+    pub(super) due: Table,
     pub(super) removed: Table,
     pub(super) annotations: Table,
     pub(super) annotators: Table,
@@ -46,32 +54,49 @@ impl Tables {
     /// Opens the tables, or makes them.
     pub(super) fn open(env: &Env<WithoutTls>) -> Result<Self, StoreError> {
         let transaction = env.write_txn()?;
-        let (names, mailboxes, messages, expunged, removed, annotated, subscriptions, quotas, meta) =
-            env.create_databases_and_commit(transaction, |opener, transaction| {
-                let mut table =
-                    |name| opener.create_database::<Bytes, Bytes>(transaction, Some(name));
-                let tables = (
-                    table("names")?,
-                    table("mailboxes")?,
-                    table("messages")?,
-                    table("expunged")?,
-                    table("removed")?,
-                    (table("annotations")?, table("annotators")?),
-                    table("subscriptions")?,
-                    table("quotas")?,
-                    table("meta")?,
-                );
-                Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
-            })?
-            .unwrap_commit();
-        Ok(Self {
+        let opened = env.create_databases_and_commit(transaction, |opener, transaction| {
+            let mut table = |name| opener.create_database::<Bytes, Bytes>(transaction, Some(name));
+            let tables = (
+                table("names")?,
+                table("access")?,
+                table("mailboxes")?,
+                table("former")?,
+                table("messages")?,
+                table("expunged")?,
+                table("due")?,
+                table("removed")?,
+                (table("annotations")?, table("annotators")?),
+                table("subscriptions")?,
+                table("quotas")?,
+                table("meta")?,
+            );
+            Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
+        })?;
+        let (
             names,
+            access,
             mailboxes,
+            former,
             messages,
             expunged,
+            due,
             removed,
-            annotations: annotated.0,
-            annotators: annotated.1,
+            (annotations, annotators),
+            subscriptions,
+            quotas,
+            meta,
+        ) = opened.unwrap_commit();
+        Ok(Self {
+            names,
+            access,
+            mailboxes,
+            former,
+            messages,
+            expunged,
+            due,
+            removed,
+            annotations,
+            annotators,
             subscriptions,
             quotas,
             meta,
@@ -82,9 +107,12 @@ impl Tables {
     pub(super) fn bytes(&self, reading: &RoTxn<'_>) -> Result<u64, StoreError> {
         let all = [
             self.names,
+            self.access,
             self.mailboxes,
+            self.former,
             self.messages,
             self.expunged,
+            self.due,
             self.removed,
             self.annotations,
             self.annotators,
@@ -127,6 +155,12 @@ impl Tables {
         }
     }
 
+    /// The number of the layout that it has; `None`: there has been nothing in it.
+    pub(super) fn layout(&self, reading: &RoTxn<'_>) -> Result<Option<u32>, StoreError> {
+        let found = self.meta.get(reading, META_KEY)?;
+        Ok(found.and_then(|record| Some(u32::from_le_bytes(*record.first_chunk()?))))
+    }
+
     pub(super) fn put_meta(&self, writing: &mut RwTxn<'_>, meta: Meta) -> Result<(), StoreError> {
         Ok(self.meta.put(writing, META_KEY, &meta.encode())?)
     }
@@ -136,13 +170,16 @@ impl Tables {
 pub(super) fn makes_sense(table: &[u8], key: &[u8], record: &[u8]) -> Option<()> {
     match table {
         b"names" => MailboxId::decode(record).ok().map(drop),
+        b"access" => (record.is_empty() && key.contains(&0)).then_some(()),
         b"mailboxes" => Mailbox::decode(MailboxId::decode(key).ok()?, record)
             .ok()
             .map(drop),
+        b"former" => decode_uidvalidity(record).ok().map(drop),
         b"messages" => Message::decode(key, record).ok().map(drop),
         b"expunged" => Expunged::decode(key, record).ok().map(drop),
+        b"due" => decode_due_key(key).ok().map(drop),
         b"removed" => decode_time(record).ok().map(drop),
-        b"annotations" => annotations::makes_sense(key, record),
+        b"annotations" => annotated::makes_sense(key, record),
         b"annotators" => record.is_empty().then_some(()),
         b"subscriptions" => subscriptions::decode(record).ok().map(drop),
         b"quotas" => Quota::decode(record).ok().map(drop),
@@ -158,6 +195,8 @@ pub(super) struct Meta {
     pub(super) next_id: u64,
     /// The highest UIDVALIDITY that was ever given.
     pub(super) uidvalidity: u32,
+    /// A name that isn't in `former` may have had a mailbox with a UIDVALIDITY up to this.
+    pub(super) former_floor: u32,
 }
 
 impl Meta {
@@ -165,18 +204,33 @@ impl Meta {
         let mut bytes = SCHEMA.to_le_bytes().to_vec();
         bytes.extend_from_slice(&self.next_id.to_le_bytes());
         bytes.extend_from_slice(&self.uidvalidity.to_le_bytes());
+        bytes.extend_from_slice(&self.former_floor.to_le_bytes());
         bytes
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut rest = Rest(bytes);
         let schema = u32::from_le_bytes(*rest.take()?);
+        let next_id = u64::from_le_bytes(*rest.take()?);
+        let uidvalidity = u32::from_le_bytes(*rest.take()?);
         let meta = Self {
-            next_id: u64::from_le_bytes(*rest.take()?),
-            uidvalidity: u32::from_le_bytes(*rest.take()?),
+            next_id,
+            uidvalidity,
+            former_floor: match schema {
+                // Nobody knows what names had.
+                1 | 2 => uidvalidity,
+                _ => u32::from_le_bytes(*rest.take()?),
+            },
         };
-        (schema == SCHEMA && rest.0.is_empty()).then_some(meta)
+        ((1..=SCHEMA).contains(&schema) && rest.0.is_empty()).then_some(meta)
     }
+}
+
+pub(super) fn decode_uidvalidity(bytes: &[u8]) -> Result<u32, StoreError> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| StoreError::Damaged("a UIDVALIDITY"))?;
+    Ok(u32::from_le_bytes(bytes))
 }
 
 pub(super) fn decode_time(bytes: &[u8]) -> Result<i64, StoreError> {
@@ -201,6 +255,25 @@ pub(super) fn message_key(mailbox: MailboxId, uid: u32) -> [u8; 12] {
     key[..8].copy_from_slice(&mailbox.key());
     key[8..].copy_from_slice(&uid.to_be_bytes());
     key
+}
+
+/// The key in `due` of a message that went at this time.
+pub(super) fn due_key(at: i64, mailbox: MailboxId, uid: u32) -> [u8; 20] {
+    let mut key = [0; 20];
+    // Times before 1970 come before the others.
+    let ordered = at.cast_unsigned() ^ (1 << 63);
+    key[..8].copy_from_slice(&ordered.to_be_bytes());
+    key[8..].copy_from_slice(&message_key(mailbox, uid));
+    key
+}
+
+/// The time, the mailbox and the UID that a key in `due` names.
+pub(super) fn decode_due_key(key: &[u8]) -> Result<(i64, MailboxId, u32), StoreError> {
+    let split = key.split_first_chunk();
+    let (at, message) = split.ok_or(StoreError::Damaged("a time to purge"))?;
+    let (mailbox, uid) = decode_message_key(message)?;
+    let at = (u64::from_be_bytes(*at) ^ (1 << 63)).cast_signed();
+    Ok((at, mailbox, uid))
 }
 
 /// The keys of a mailbox' messages between two UIDs, both included.

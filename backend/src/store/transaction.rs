@@ -17,6 +17,7 @@ use ravenry_core::proto::imap::Uids;
 use ravenry_core::rt;
 
 use super::groups::UnderWay;
+use super::label::Labels;
 use super::order::{Change, Order, Outcome, Refused};
 use super::spool::Links;
 use super::structure::Appending;
@@ -27,6 +28,7 @@ pub(super) struct Transaction<'s> {
     pub(super) shared: &'s Shared,
     pub(super) writing: RwTxn<'s>,
     pub(super) links: Links,
+    pub(super) labels: Labels,
     pub(super) meta: Meta,
     /// Mailboxes that have changed; `None`: gone for good.
     pub(super) mailboxes: BTreeMap<MailboxId, Option<Mailbox>>,
@@ -75,6 +77,7 @@ impl<'s> Transaction<'s> {
             shared,
             writing,
             links: Links::default(),
+            labels: Labels::default(),
             meta,
             mailboxes: BTreeMap::new(),
             quotas: BTreeMap::new(),
@@ -139,7 +142,8 @@ impl<'s> Transaction<'s> {
                 uids,
                 to,
                 moves,
-            } => self.copy(*from, uids, *to, *moves),
+                keep,
+            } => self.copy((*from, uids), *to, *moves, *keep),
             Order::Replace {
                 from,
                 uid,
@@ -147,7 +151,7 @@ impl<'s> Transaction<'s> {
                 message,
             } => self.replace((*from, *uid), *to, message),
             Order::MoveAll { from, to } => self.move_all(from, to),
-            Order::Reconstruct { mailbox } => self.reconstruct(*mailbox),
+            Order::Reconstruct { mailbox, suspects } => self.reconstruct(*mailbox, suspects),
             Order::Purge { before } => self.purge(*before),
         }
     }
@@ -166,8 +170,10 @@ impl<'s> Transaction<'s> {
         if self.meta != self.shared.tables.meta(&self.writing)? {
             self.shared.tables.put_meta(&mut self.writing, self.meta)?;
         }
+        self.labels.sync()?;
         self.links.sync()?;
         self.writing.commit()?;
+        self.labels.keep();
         self.links.keep();
         let removed = self
             .unlinked
@@ -227,11 +233,6 @@ impl<'s> Transaction<'s> {
         let key = message_key(id, expunged.message.uid);
         let table = self.shared.tables.expunged;
         Ok(table.put(&mut self.writing, &key, &expunged.encode())?)
-    }
-
-    pub(super) fn put_name(&mut self, name: &Name, id: MailboxId) -> Result<(), StoreError> {
-        let table = self.shared.tables.names;
-        Ok(table.put(&mut self.writing, &name.to_key(), &id.key())?)
     }
 
     pub(super) fn is_free(&self, name: &Name) -> Result<Result<(), Refused>, StoreError> {

@@ -76,6 +76,7 @@ fn each_recipient_has_a_reply_in_order() {
         client.ask("RCPT TO:<carol+nosuch>\r\n", "250 2.1.5").await;
         client.ask("RCPT TO:<+shared>\r\n", "250 2.1.5").await;
         client.ask("RCPT TO:<+closed>\r\n", "550 5.1.1").await;
+        client.ask("RCPT TO:<+known>\r\n", "550 5.7.1").await;
         client.ask("RCPT TO:<bob>\r\n", "250 2.1.5").await;
         client.ask("DATA\r\n", "354").await;
         // Carol deletes a folder meanwhile.

@@ -19,13 +19,14 @@ use ravenry_core::metrics::Registry;
 use ravenry_core::rt::{self, Address, Pool, ShardConfig, Stream};
 
 const WITHIN: Duration = Duration::from_secs(20);
-const MAILBOXES: [(&str, &str, &str); 7] = [
+const MAILBOXES: [(&str, &str, &str); 8] = [
     ("user.bob", "bob\tlrswipkxtecda\t", "default"),
     ("user.carol", "carol\tlrswipkxtecda\t", "default"),
     ("user.carol.Sent", "carol\tlrswipkxtecda\t", "default"),
     ("user.carol.Open", "anyone\tp\t", "default"),
     ("user.dave", "dave\tlrswipkxtecda\t", "archive"),
     ("shared", "anyone\tp\t", "archive"),
+    ("known", "anyone\tlrs\t", "default"),
     ("closed", "bob\tlrswipkxtecda\t", "default"),
 ];
 

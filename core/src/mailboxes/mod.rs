@@ -14,6 +14,7 @@
 //! so that they stand apart.
 //! docs/protocols/mailbox-list.md has what differs from Cyrus, and why.
 
+mod access;
 mod acl;
 mod acl_change;
 mod addressed;
@@ -39,6 +40,7 @@ mod visible;
 mod walk;
 mod writer;
 
+pub use access::{Candidates, access_keys, replace_access};
 pub use acl::{Acl, Identity, Rights};
 pub use acl_change::AclChange;
 pub use addressed::Addressed;

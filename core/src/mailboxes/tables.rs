@@ -1,27 +1,19 @@
 //! The LMDB tables: what a key and a record are.
 //!
 //! * `names`: name (as [`Name::to_key`] writes it) to [`Record`].
-//! * `access`, the reverse ACL: domain and identifier, 0, name, with nothing as its value: an entry
-//!   says that the ACL of an active mailbox grants `l` to the identifier, not that nothing takes it
-//!   away. What a mailbox's own user may see isn't in it: those names stand together in `names`.
-//!   The domain is the name's, since nobody sees another's, whoever `anyone` is there.
+//! * `access`, the reverse ACL of the names that are active ([`super::access`]).
 //! * `servers`: how many names are at a backend.
 //! * `changes`, kept where others follow: sequence of a commit, name, with nothing as its value for a
 //!   name that was last changed by that commit, and the time for one that was removed by it (a
 //!   *tombstone*, for a while).
 //! * `meta`: one record, [`Meta`].
-//!
-//! A key ends at 511 bytes and a name's may have 491, so an identifier's tag has 19 at most: a longer
-//! one is cut and hashed. Two that get the same tag cost time, never a wrong answer:
-//! whoever reads `access` looks at the ACL itself.
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, RoTxn, RwTxn, WithoutTls};
 
-use super::acl::entries;
+use super::access;
 use super::entry::{Record, State};
 use super::standing::{Standing, Upstream};
-use super::{Name, Rights, UserId};
 
 /// The layout's number: another one means that the file is begun anew.
 pub(super) const SCHEMA: u32 = 3;
@@ -187,40 +179,10 @@ pub(super) fn split_change_key(key: &[u8]) -> Option<(u64, &[u8])> {
 
 /// The keys of `access` for a mailbox with this record, sorted, none twice.
 pub(super) fn access_keys(name_key: &[u8], record: &Record<'_>) -> Vec<Vec<u8>> {
-    if record.state != State::Active {
-        return Vec::new();
+    match record.state {
+        State::Active => access::access_keys(name_key, record.acl),
+        State::Reserved | State::Moving => Vec::new(),
     }
-    let name = Name::from_key(name_key);
-    let domain = name.domain();
-    // A name in a domain is of a user in a domain, whichever the default one is.
-    let user = |identifier: &[u8]| match domain {
-        b"" => UserId::parse(identifier),
-        _ => UserId::in_domains(identifier, ""),
-    };
-    let seen_anyway =
-        |identifier: &[u8]| user(identifier).is_ok_and(|user| name.is_owned_by(&user));
-    let mut keys: Vec<Vec<u8>> = entries(record.acl)
-        .filter(|(identifier, rights)| {
-            !identifier.starts_with(b"-")
-                && Rights::parse(rights).contains(Rights::LOOKUP)
-                && !seen_anyway(identifier)
-        })
-        .map(|(identifier, _)| [&access_prefix(domain, identifier)[..], name_key].concat())
-        .collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys
-}
-
-/// What the keys of an identifier begin with that names of a domain have: a tag of both, and a 0.
-pub(super) fn access_prefix(domain: &[u8], identifier: &[u8]) -> Vec<u8> {
-    let mut prefix = if domain.is_empty() {
-        tag(identifier, ACCESS_TAG_BYTES_MAX)
-    } else {
-        tag(&[domain, b"!", identifier].concat(), ACCESS_TAG_BYTES_MAX)
-    };
-    prefix.push(0);
-    prefix
 }
 
 /// The key of a backend in `servers`.
@@ -237,7 +199,7 @@ pub(super) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Text as it stands in a key: itself, or if it is too long its beginning and a hash.
-fn tag(text: &[u8], bytes_max: usize) -> Vec<u8> {
+pub(super) fn tag(text: &[u8], bytes_max: usize) -> Vec<u8> {
     if text.is_empty() || text.contains(&0) || text.len() > bytes_max {
         let kept = text.iter().filter(|byte| **byte != 0).take(bytes_max - 9);
         let hash = hash(text).to_le_bytes().map(|byte| byte | 1);
@@ -256,5 +218,4 @@ pub(super) fn hash(text: &[u8]) -> u64 {
 /// `changes` isn't kept.
 pub(super) const NOT_KEPT: u64 = u64::MAX;
 pub(super) const META_KEY: &[u8] = b"meta";
-const ACCESS_TAG_BYTES_MAX: usize = 19;
 const SERVER_TAG_BYTES_MAX: usize = 255;

@@ -9,6 +9,7 @@ use std::time::UNIX_EPOCH;
 
 use heed::RwTxn;
 
+use super::access::replace_access;
 use super::entry::{Record, State};
 use super::file::Store;
 use super::made::{Made, OneMade};
@@ -233,17 +234,8 @@ impl<'s> Transaction<'s> {
     }
 
     fn replace_access(&mut self, old: &[Vec<u8>], new: &[Vec<u8>]) -> Result<(), ListError> {
-        let access = self.store.tables.access;
-        let mut replaced = || {
-            for gone in old.iter().filter(|key| new.binary_search(key).is_err()) {
-                access.delete(&mut self.writing, gone)?;
-            }
-            for come in new.iter().filter(|key| old.binary_search(key).is_err()) {
-                access.put(&mut self.writing, come, &[])?;
-            }
-            Ok(())
-        };
-        replaced().map_err(|error| self.store.error(error))
+        let replaced = replace_access(self.store.tables.access, &mut self.writing, old, new);
+        replaced.map_err(|error| self.store.error(error))
     }
 
     fn count(&mut self, server: &str, by: i64) {

@@ -1,18 +1,13 @@
 //! The names that an identity may see, in the list's order, streamed from the tables.
 //!
-//! An admin sees everything, an owner what is below their inbox: both are ranges of `names`.
-//! The rest comes from `access`, a range for each identifier, merged; each name is then
-//! looked up, since an entry there is a hint that the ACL has to confirm.
+//! [`Candidates`] come from `names` or from `access`; each is then looked up, since an entry there is a hint that the
+//! ACL has to confirm.
 
-use std::ops::Bound;
-
-use heed::RoRange;
-use heed::types::Bytes;
-
+use super::access::Candidates;
 use super::entry::{Record, State};
 use super::name::key_of;
 use super::reader::damaged;
-use super::tables::{Reading, Table, access_prefix, successor};
+use super::tables::{Reading, successor};
 use super::walk::Walk;
 use super::{Identity, ListError, ListReader, ListedMailbox, Location, Name, Rights};
 
@@ -106,20 +101,9 @@ pub(super) struct Seen<'r> {
 /// A walk over one part.
 pub(super) struct Visible<'r> {
     reader: &'r ListReader,
-    reading: &'r Reading<'r>,
     identity: &'r Identity,
     part: Part,
-    end: Option<Vec<u8>>,
-    sources: Vec<Source<'r>>,
-    current: Option<&'r [u8]>,
-    record: Option<&'r [u8]>,
-}
-
-struct Source<'r> {
-    table: Table,
-    prefix: Vec<u8>,
-    range: RoRange<'r, Bytes, Bytes>,
-    head: Option<(&'r [u8], &'r [u8])>,
+    candidates: Candidates<'r>,
 }
 
 impl<'r> Visible<'r> {
@@ -132,110 +116,30 @@ impl<'r> Visible<'r> {
         from: &[u8],
         end: Option<&[u8]>,
     ) -> Result<Self, ListError> {
-        let between = part.between(identity, from, end);
-        let (from, end) = between.clone().unwrap_or_default();
-        let mut visible = Self {
+        let tables = (reader.store.tables.names, reader.store.tables.access);
+        let candidates = Candidates::open(tables, reading, (identity, part), from, end);
+        Ok(Self {
             reader,
-            reading,
             identity,
             part,
-            end,
-            sources: Vec::new(),
-            current: None,
-            record: None,
-        };
-        if between.is_some() {
-            visible.open_sources(&from)?;
-        }
-        Ok(visible)
-    }
-
-    fn open_sources(&mut self, from: &[u8]) -> Result<(), ListError> {
-        let tables = self.reader.store.tables;
-        if self.identity.admin || self.part.is_own() {
-            let source = self.source(tables.names, Vec::new(), from)?;
-            self.sources.push(source);
-            return Ok(());
-        }
-        let domain = self.identity.user.domain().unwrap_or_default();
-        for identifier in self.identity.identifiers() {
-            let prefix = access_prefix(domain.as_bytes(), &identifier);
-            let source = self.source(tables.access, prefix, from)?;
-            self.sources.push(source);
-        }
-        Ok(())
-    }
-
-    fn source(&self, table: Table, prefix: Vec<u8>, from: &[u8]) -> Result<Source<'r>, ListError> {
-        let start = [&prefix[..], from].concat();
-        let end = match &self.end {
-            Some(end) => Some([&prefix[..], end].concat()),
-            None => successor(&prefix),
-        };
-        let range = (
-            if start.is_empty() {
-                Bound::Unbounded
-            } else {
-                Bound::Included(&start[..])
-            },
-            end.as_deref().map_or(Bound::Unbounded, Bound::Excluded),
-        );
-        let range = table
-            .range(self.reading, &range)
-            .map_err(|error| self.reader.store.error(error))?;
-        let mut source = Source {
-            table,
-            prefix,
-            range,
-            head: None,
-        };
-        source.advance(self.reader)?;
-        Ok(source)
+            candidates: candidates.map_err(|error| reader.store.error(error))?,
+        })
     }
 
     /// Steps to the next candidate; `false` at the end.
     pub(super) fn next(&mut self) -> Result<bool, ListError> {
-        let Some(least) = self.sources.iter().filter_map(|source| source.head).min() else {
-            self.current = None;
-            return Ok(false);
-        };
-        let from_names = self.sources.len() == 1 && self.sources[0].prefix.is_empty();
-        self.current = Some(least.0);
-        self.record = from_names.then_some(least.1);
-        for source in &mut self.sources {
-            if source.head.is_some_and(|head| head.0 == least.0) {
-                source.advance(self.reader)?;
-            }
-        }
-        Ok(true)
-    }
-
-    /// Goes on with the first candidate at or after `key`.
-    pub(super) fn seek(&mut self, key: &[u8]) -> Result<(), ListError> {
-        for at in 0..self.sources.len() {
-            if self.sources[at].head.is_some_and(|head| head.0 < key) {
-                let (table, prefix) = (self.sources[at].table, self.sources[at].prefix.clone());
-                self.sources[at] = self.source(table, prefix, key)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The key of the candidate stepped to.
-    pub(super) fn key(&self) -> &'r [u8] {
-        self.current.unwrap_or_default()
+        let next = self.candidates.step();
+        next.map_err(|error| self.reader.store.error(error))
     }
 
     /// The candidate, if the identity may see it.
     pub(super) fn record(&self) -> Result<Option<Seen<'r>>, ListError> {
-        let key = self.key();
-        let record = match self.record {
-            Some(record) => Record::decode(record).ok_or_else(|| damaged("a record"))?,
-            None => match self.reader.get(self.reading, key)? {
-                Some(record) => record,
-                None => return Ok(None),
-            },
+        let found = self.candidates.record();
+        let Some(record) = found.map_err(|error| self.reader.store.error(error))? else {
+            return Ok(None);
         };
+        let record = Record::decode(record).ok_or_else(|| damaged("a record"))?;
+        let key = self.candidates.key();
         let name = Name::from_key(key);
         let identity = self.identity;
         if record.state != State::Active || self.part.leaves_out(&name, identity) {
@@ -260,11 +164,12 @@ impl<'r> Walk for Visible<'r> {
     }
 
     fn seek(&mut self, key: &[u8]) -> Result<(), ListError> {
-        Visible::seek(self, key)
+        let sought = self.candidates.seek(key);
+        sought.map_err(|error| self.reader.store.error(error))
     }
 
     fn key(&self) -> &[u8] {
-        Visible::key(self)
+        self.candidates.key()
     }
 
     fn seen(&self) -> Result<Option<(Name, Self::Seen)>, ListError> {
@@ -281,19 +186,6 @@ impl<'r> Walk for Visible<'r> {
             },
             rights,
         }
-    }
-}
-
-impl Source<'_> {
-    fn advance(&mut self, reader: &ListReader) -> Result<(), ListError> {
-        self.head = match self.range.next() {
-            None => None,
-            Some(found) => {
-                let (key, value) = found.map_err(|error| reader.store.error(error))?;
-                Some((&key[self.prefix.len()..], value))
-            }
-        };
-        Ok(())
     }
 }
 

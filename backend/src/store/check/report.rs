@@ -67,6 +67,10 @@ pub enum Wrong {
     StrayName,
     /// An annotation, by its entry, is of no mailbox, or isn't found by its user.
     Annotation(String),
+    /// LIST finds a mailbox for others than its ACL says.
+    Access,
+    /// A message, by its UID, isn't purged when its time has come, or another time.
+    Due(u32),
     /// A quota root's usage isn't what its mailboxes use.
     Quota {
         /// In its record.
@@ -91,12 +95,13 @@ impl Report {
         self.push(None, Some(path), Wrong::UnknownDirectory);
     }
 
-    pub(super) fn add_name(&mut self, key: &[u8]) {
+    /// About the name with this key.
+    pub(super) fn add_key(&mut self, key: &[u8], wrong: Wrong) {
         let bytes: Vec<u8> = key
             .iter()
             .map(|byte| if *byte == 0 { b'.' } else { *byte })
             .collect();
-        self.push(Name::from_mupdate(&bytes).ok(), None, Wrong::StrayName);
+        self.push(Name::from_mupdate(&bytes).ok(), None, wrong);
     }
 
     pub(super) fn add_quota(&mut self, root: Name, index: Usage, counted: Usage) {
@@ -147,6 +152,8 @@ impl fmt::Display for Wrong {
             Self::Name => f.write_str("the mailbox and its name don't lead to each other"),
             Self::StrayName => f.write_str("the name leads to no mailbox of this name"),
             Self::Annotation(entry) => write!(f, "{entry} annotates nothing, or nobody finds it"),
+            Self::Access => f.write_str("LIST finds it for others than its ACL says"),
+            Self::Due(uid) => write!(f, "message {uid} isn't purged when its time has come"),
             Self::Quota { index, counted } => write!(
                 f,
                 "the quota root's usage is {index}, its mailboxes use {counted}"

@@ -4,7 +4,9 @@ use super::{
     Order, Outcome, Refused, append, body, create, created, incoming, messages, name, one, open,
     open_with, settings, uids,
 };
-use crate::store::{Appended, FlagChange, Flags, MailboxId, Mode, SpecialUse, Store, StoreError};
+use crate::store::{
+    Appended, FlagChange, Flags, MailboxId, Mode, Settable, SpecialUse, Store, StoreError,
+};
 
 #[test]
 fn a_message_is_a_file_that_anybody_can_read() {
@@ -234,6 +236,7 @@ fn copies_have_all_but_the_uid() {
             uids: uids("2,1,7"),
             to,
             moves: true,
+            keep: Settable::ALL,
         },
     );
     let Ok(Outcome::Copied {
@@ -305,6 +308,41 @@ fn replacing_is_one_change() {
 }
 
 #[test]
+fn copies_keep_the_flags_that_may_be_set() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut writer, store, _) = open(root.path());
+    let (from, to) = (created(&mut writer, "a"), created(&mut writer, "b"));
+    let flags = Flags::SEEN | Flags::DELETED | 1;
+    let messages_in = vec![incoming(&store, b"x", flags, &["K"])];
+    let append = Order::Append {
+        mailbox: from,
+        messages: messages_in,
+    };
+    one(&mut writer, append).unwrap();
+    let keeps = [
+        (Flags::SEEN, false, (Flags::SEEN, 0)),
+        (Flags::DELETED | 1, true, (Flags::DELETED | 1, 1)),
+        (0, false, (0, 0)),
+    ];
+    for (number, (system, keywords, expected)) in keeps.into_iter().enumerate() {
+        let copy = Order::Copy {
+            from,
+            uids: uids("1"),
+            to,
+            moves: number == 2,
+            keep: Settable { system, keywords },
+        };
+        one(&mut writer, copy).unwrap();
+        let copy = &messages(&store, to)[number];
+        assert_eq!((copy.flags.system, copy.flags.keywords), expected);
+        let known: &[&str] = if number == 0 { &[] } else { &["K"] };
+        assert_eq!(store.mailbox_by_id(to).unwrap().unwrap().keywords, known);
+    }
+    assert!(messages(&store, from).is_empty());
+    assert_eq!(store.check(false, |_| {}).unwrap().findings, []);
+}
+
+#[test]
 fn a_copy_may_be_in_the_same_mailbox_or_on_another_disk() {
     let root = tempfile::tempdir().unwrap();
     let (mut writer, store, _) = open(root.path());
@@ -325,6 +363,7 @@ fn a_copy_may_be_in_the_same_mailbox_or_on_another_disk() {
             uids: uids("2"),
             to,
             moves: true,
+            keep: Settable::ALL,
         },
     );
     assert!(matches!(same, Ok(Outcome::Copied { .. })), "{same:?}");
@@ -346,6 +385,7 @@ fn a_copy_may_be_in_the_same_mailbox_or_on_another_disk() {
             uids: uids("1:9"),
             to: far,
             moves: false,
+            keep: Settable::ALL,
         },
     )
     .unwrap();

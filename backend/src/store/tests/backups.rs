@@ -5,9 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Order, Outcome, append, body, created, messages, name, one, open, open_with, settings, uids,
+    Order, Outcome, append, body, created, messages, name, one, open, open_with, settings,
+    structure, uids,
 };
-use crate::store::{BackedUp, Flags, MailboxId, Progress, Settings, Store, StoreError, Writer};
+use crate::store::{
+    BackedUp, Flags, MailboxId, Progress, Settable, Settings, Store, StoreError, Writer,
+};
 
 fn settings_of(backup: &Path) -> Settings {
     let partition = |name: &str| (name.to_owned(), backup.join("spool").join(name));
@@ -64,7 +67,7 @@ fn a_backup_is_a_store_as_it_was_at_one_moment() {
     assert_eq!(messages(&copy, inbox).len(), 2);
     assert_eq!(body(&copy, inbox, 1), b"one");
     assert_eq!(body(&copy, inbox, 2), b"two");
-    assert_eq!(copy.structure(inbox, 1).unwrap(), Some(b"record".to_vec()));
+    assert_eq!(structure(&copy, inbox, 1), Some(b"record".to_vec()));
     let back = Order::Undelete {
         mailbox: gone,
         name: name("user.alice.back"),
@@ -148,6 +151,7 @@ fn busy(writer: &mut Writer, store: &Store, inbox: MailboxId) {
                 uids: uids("1:9999"),
                 to: inbox,
                 moves: round % 3 == 0,
+                keep: Settable::ALL,
             },
             Order::Expunge {
                 mailbox: inbox,

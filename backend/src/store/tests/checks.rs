@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::super::transaction::Transaction;
 use super::{Order, Outcome, append, body, created, incoming, messages, name, one, open, uids};
 use crate::store::{
-    Flags, Limits, Mailbox, MailboxId, Reconstructed, Refused, Rests, Store, Writer, Wrong,
+    Flags, Limits, Mailbox, MailboxId, Reconstructed, Refused, Rests, Store, Suspects, Writer,
+    Wrong,
 };
 
 fn found(store: &Store, deep: bool) -> Vec<(String, Option<String>, Wrong)> {
@@ -34,10 +35,17 @@ fn damage(writer: &Writer, change: impl FnOnce(&mut Transaction<'_>)) {
 }
 
 fn reconstruct(writer: &mut Writer, mailbox: MailboxId) -> Reconstructed {
-    match one(writer, Order::Reconstruct { mailbox }) {
-        Ok(Outcome::Reconstructed(done)) => done,
-        other => panic!("{other:?}"),
+    let of = of(&writer.store, mailbox);
+    let mut all = Reconstructed::default();
+    for suspects in writer.store.suspects(&of).unwrap() {
+        match one(writer, Order::Reconstruct { mailbox, suspects }) {
+            Ok(Outcome::Reconstructed(done)) => all.and(done),
+            other => panic!("{other:?}"),
+        }
+        let wrong = found(&writer.store, false).into_iter();
+        assert_eq!(wrong.filter(|it| it.2 == Wrong::Counts).count(), 0);
     }
+    all
 }
 
 #[test]
@@ -69,7 +77,13 @@ fn a_store_that_is_right_is_left_alone() {
     assert_eq!((report.mailboxes, report.messages), (2, 3));
     assert!(report.is_clean());
     let before = of(&store, inbox);
-    let group = writer.carry_out(&[Order::Reconstruct { mailbox: inbox }]);
+    let groups = store.suspects(&before).unwrap();
+    assert_eq!(groups.len(), 1);
+    let orders = groups.into_iter().map(|suspects| Order::Reconstruct {
+        mailbox: inbox,
+        suspects,
+    });
+    let group = writer.carry_out(&orders.collect::<Vec<_>>());
     let done = Outcome::Reconstructed(Reconstructed::default());
     assert_eq!(group.outcomes, [Ok(done)]);
     assert!(group.changes.is_empty());
@@ -182,6 +196,41 @@ fn files_that_are_wrong_are_put_right() {
 }
 
 #[test]
+fn however_much_is_wrong_the_writer_is_free_in_between() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut writer, store, _) = open(root.path());
+    let inbox = created(&mut writer, "user.alice");
+    append(&mut writer, &store, inbox, b"one", 0);
+    let path = store.path(&of(&store, inbox), 1);
+    for number in 0..150 {
+        let file = path.with_file_name(format!("mine{number}.eml"));
+        fs::write(file, format!("{number}")).unwrap();
+    }
+    let large = fs::File::create(path.with_file_name("large.eml")).unwrap();
+    large.set_len(17 << 20).unwrap();
+    fs::remove_file(&path).unwrap();
+    // The record, the message, the large one, 64, 64, and the rest.
+    let groups = store.suspects(&of(&store, inbox)).unwrap();
+    assert_eq!(groups.len(), 6);
+    for (number, suspects) in groups.into_iter().enumerate() {
+        let mailbox = inbox;
+        one(&mut writer, Order::Reconstruct { mailbox, suspects }).unwrap();
+        append(&mut writer, &store, inbox, b"meanwhile", 0);
+        let wrong = found(&store, false);
+        assert!(
+            wrong
+                .iter()
+                .all(|it| matches!(it.2, Wrong::UnknownFile | Wrong::MissingFile))
+        );
+        assert_eq!(wrong.len(), [152, 151, 151, 87, 23, 1][number]);
+    }
+    // The large one is all NULs.
+    assert_eq!(messages(&store, inbox).len(), 150 + 6);
+    let done = reconstruct(&mut writer, inbox);
+    assert!(done.adopted.is_empty() && done.left.len() == 1, "{done:?}");
+}
+
+#[test]
 fn records_that_are_wrong_are_found_and_put_right() {
     let root = tempfile::tempdir().unwrap();
     let (mut writer, store, _) = open(root.path());
@@ -206,11 +255,12 @@ fn records_that_are_wrong_are_found_and_put_right() {
         let mut message = store.message(inbox, 1).unwrap().unwrap();
         message.flags.keywords |= 8;
         transaction.put_message(inbox, &message).unwrap();
-        transaction.put_name(&name("user.carol"), other).unwrap();
-        let (names, alice) = (transaction.shared.tables.names, name("user.bob"));
+        let names = transaction.shared.tables.names;
+        let (bob, carol) = (name("user.bob").to_key(), name("user.carol").to_key());
         names
-            .delete(&mut transaction.writing, &alice.to_key())
+            .put(&mut transaction.writing, &carol, &other.key())
             .unwrap();
+        names.delete(&mut transaction.writing, &bob).unwrap();
     });
     let wrong: Vec<_> = found(&store, false)
         .into_iter()
@@ -246,6 +296,7 @@ fn records_that_are_wrong_are_found_and_put_right() {
     assert_eq!(found(&store, false).len(), 2);
     let nobody = Order::Reconstruct {
         mailbox: MailboxId(99),
+        suspects: Suspects::default(),
     };
     assert_eq!(one(&mut writer, nobody), Err(Refused::NoMailbox));
 }

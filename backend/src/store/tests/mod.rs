@@ -5,12 +5,15 @@ mod answers;
 mod backups;
 mod checks;
 mod crash;
+mod listing;
 mod model;
 mod names;
 mod plain;
 mod quotas;
 mod removed;
 mod structures;
+mod upgrade;
+mod validity;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -120,4 +123,16 @@ fn messages(store: &Store, mailbox: MailboxId) -> Vec<Message> {
 fn body(store: &Store, mailbox: MailboxId, uid: u32) -> Vec<u8> {
     let mailbox = store.mailbox_by_id(mailbox).unwrap().unwrap();
     std::fs::read(store.path(&mailbox, uid)).unwrap()
+}
+
+/// The record of the header cache of a message, or of one that was expunged.
+fn structure(store: &Store, mailbox: MailboxId, uid: u32) -> Option<Vec<u8>> {
+    let of = store.mailbox_by_id(mailbox).unwrap()?;
+    let expunged = || {
+        let mut all = store.expunged(mailbox).unwrap().into_iter();
+        Some(all.find(|it| it.message.uid == uid)?.message)
+    };
+    let message = store.message(mailbox, uid).unwrap().or_else(expunged)?;
+    let mut records = store.structures(&of, std::slice::from_ref(&message));
+    records.get(&message).map(<[u8]>::to_vec)
 }

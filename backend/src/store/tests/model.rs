@@ -11,8 +11,12 @@ use super::plain::{
     self, Box, Model, NAMES, ROOTS, Step, alice, bytes, entry_of, in_model, keyword_of,
     structure_of, use_of,
 };
-use super::{Incoming, Order, Outcome, Refused, body, create, incoming, messages, name, open};
-use crate::store::{FlagChange, Flags, Limits, Mailbox, MailboxId, Message, Mode, Rests, Store};
+use super::{
+    Incoming, Order, Outcome, Refused, body, create, incoming, messages, name, open, structure,
+};
+use crate::store::{
+    FlagChange, Flags, Limits, Mailbox, MailboxId, Message, Mode, Rests, Settable, Store,
+};
 
 const REPLACE: Mode = Mode::Replace {
     system: u8::MAX,
@@ -95,6 +99,7 @@ fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
             uids: set(which),
             to: id(*to)?,
             moves: *moves,
+            keep: Settable::ALL,
         },
         Step::Replace(from, uid, to, flags) => Order::Replace {
             from: id(*from)?,
@@ -106,6 +111,7 @@ fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
             mailbox: id(*at)?,
             uids: set(which),
         },
+        Step::Annotate(at, private, value) => annotate(id(*at)?, *private, *value),
         named => named_order(named),
     })
 }
@@ -125,7 +131,6 @@ fn named_order(step: &Step) -> Order {
             name: name(NAMES[*at]),
             special_use: use_of(*number),
         },
-        Step::Annotate(at, private, value) => annotate(id(*at)?, *private, *value),
         Step::Subscribe(at, on) => Order::Subscribe {
             user: alice(),
             name: name(NAMES[*at]),
@@ -166,8 +171,8 @@ fn as_in_model(store: &Store, mailbox: &Mailbox, message: &Message) -> (u32, pla
     keywords.sort();
     let bytes = body(store, mailbox.id, message.uid);
     assert_eq!(message.size, bytes.len() as u64);
-    let structure = store.structure(mailbox.id, message.uid).unwrap();
-    assert_eq!(structure, structure_of(&bytes));
+    let record = structure(store, mailbox.id, message.uid);
+    assert_eq!(record, structure_of(&bytes));
     let message_in_model = (message.modseq, message.flags.system, keywords, bytes);
     (message.uid, message_in_model)
 }

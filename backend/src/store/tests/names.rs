@@ -121,3 +121,33 @@ fn a_name_may_be_in_a_domain() {
     let (_writer, store, _) = open(root.path());
     assert_eq!(store.mailbox(&inbox).unwrap().unwrap().name, inbox);
 }
+
+#[test]
+fn a_mailbox_says_its_name_to_those_who_have_the_files_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut writer, store, _) = open(root.path());
+    let inbox = created(&mut writer, "user.bob");
+    let mailbox = store.mailbox_by_id(inbox).unwrap().unwrap();
+    let label = store.path(&mailbox, 1).with_file_name("name");
+    let says = || std::fs::read_to_string(&label).unwrap();
+    assert_eq!(says(), "user.bob\n");
+    let rename = |from: &str, to: &str| Order::Rename {
+        from: name(from),
+        to: name(to),
+    };
+    one(&mut writer, rename("user.bob", "user.carol")).unwrap();
+    assert_eq!(says(), "user.carol\n");
+    // What is refused with others is taken back with them.
+    let orders = || Ok(vec![rename("user.carol", "x"), rename("user.nobody", "y")]);
+    let refused = writer.all_or_nothing(|_| orders());
+    assert_eq!(refused, Err(Refused::NoMailbox));
+    assert_eq!(says(), "user.carol\n");
+    // What a crash left is put right.
+    std::fs::write(&label, "user.x").unwrap();
+    let mark = root.path().join("state/backend/open");
+    drop((writer, store));
+    std::fs::write(mark, "").unwrap();
+    let (_writer, _store, found) = open(root.path());
+    assert!(found.crashed);
+    assert_eq!(says(), "user.carol\n");
+}

@@ -1,7 +1,7 @@
 //! Quotas: what counts for which root, and what is refused.
 
 use super::{Order, Outcome, Refused, append, create, created, incoming, name, one, open, uids};
-use crate::store::{Flags, Limits, MailboxId, Quota, Store, Usage, Writer};
+use crate::store::{Flags, Limits, MailboxId, Quota, Settable, Store, Usage, Writer};
 
 fn set(writer: &mut Writer, root: &str, limits: Option<Limits>) {
     let root = name(root);
@@ -93,6 +93,7 @@ fn move_to(
             uids,
             to,
             moves,
+            keep: Settable::ALL,
         },
     )
 }

@@ -1,7 +1,8 @@
 //! What was expunged or deleted: seen, brought back, purged.
 
+use super::super::tables::due_key;
 use super::{Order, Outcome, append, body, created, messages, name, one, open, uids};
-use crate::store::{Appended, Flags, MailboxId, Rests, Store, Writer};
+use crate::store::{Appended, Flags, MailboxId, Rests, Settable, Store, Writer};
 
 fn expunge(writer: &mut Writer, mailbox: MailboxId) {
     let order = Order::Expunge {
@@ -28,10 +29,36 @@ fn expunged_at(writer: &Writer, mailbox: MailboxId, at: i64) {
     let shared = &writer.store.shared;
     let mut transaction = super::super::transaction::Transaction::begin(shared).unwrap();
     for mut expunged in writer.store.expunged(mailbox).unwrap() {
+        let (due, uid) = (shared.tables.due, expunged.message.uid);
+        let key = |at| due_key(at, mailbox, uid);
+        let was = due.delete(&mut transaction.writing, &key(expunged.at));
+        assert!(was.unwrap());
+        due.put(&mut transaction.writing, &key(at), &[]).unwrap();
         expunged.at = at;
         transaction.put_expunged(mailbox, &expunged).unwrap();
     }
     transaction.commit().unwrap();
+}
+
+#[test]
+fn what_went_first_is_purged_first() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut writer, store, _) = open(root.path());
+    let times = [("a", 500), ("b", -7), ("c", 100)];
+    let mailboxes = times.map(|(name, at)| {
+        let mailbox = created(&mut writer, name);
+        append(&mut writer, &store, mailbox, b"x", Flags::DELETED);
+        expunge(&mut writer, mailbox);
+        expunged_at(&writer, mailbox, at);
+        mailbox
+    });
+    let left = || mailboxes.map(|mailbox| store.expunged(mailbox).unwrap().len());
+    for (before, expected) in [(-7, [1, 1, 1]), (100, [1, 0, 1]), (101, [1, 0, 0])] {
+        purge(&mut writer, before);
+        assert_eq!(left(), expected, "{before}");
+        assert_eq!(store.check(false, |_| {}).unwrap().findings, []);
+    }
+    assert_eq!(purge(&mut writer, 501), (1, false));
 }
 
 fn states(store: &Store, mailbox: MailboxId) -> Vec<(u32, Rests)> {
@@ -77,6 +104,7 @@ fn a_purge_ends_however_much_there_is() {
             uids: uids("1:9999"),
             to: large,
             moves: false,
+            keep: Settable::ALL,
         };
         one(&mut writer, copy).unwrap();
     }

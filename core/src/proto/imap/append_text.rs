@@ -136,8 +136,7 @@ impl Reading<'_> {
             self.steps.push(AppendStep::Literal);
             return Ok(AfterLiteral);
         }
-        let expected =
-            ParseError::Expected("flags, a date and time, a message, UTF8 or CATENATE");
+        let expected = ParseError::Expected("flags, a date and time, a message, UTF8 or CATENATE");
         let word = self.text.atom().map_err(|_| expected)?;
         if word.eq_ignore_ascii_case(b"UTF8") {
             return self.utf8(false);
@@ -281,13 +280,7 @@ mod tests {
         );
         assert_eq!(
             read(&["CATENATE (UTF8 (", ") URL x UTF8 (", "))"]),
-            Ok(vec![
-                plain(),
-                Utf8Literal,
-                url("x"),
-                Utf8Literal,
-                End
-            ])
+            Ok(vec![plain(), Utf8Literal, url("x"), Utf8Literal, End])
         );
     }
 
