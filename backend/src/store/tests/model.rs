@@ -1,6 +1,8 @@
 //! Random orders in random groups against a plain model; after each the store is what the model is, also when it
 //! is opened anew.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 use proptest::test_runner::Config;
 use ravenry_core::proto::imap::Uids;
@@ -49,9 +51,7 @@ fn a_step() -> impl Strategy<Value = Step> {
 fn order(store: &Store, step: &Step, number: u32) -> Option<Order> {
     let id = |at: usize| Some(store.mailbox(&name(NAMES[at])).unwrap()?.id);
     let set = |set: &[u32]| {
-        let mut sorted = set.to_vec();
-        sorted.sort_unstable();
-        sorted.dedup();
+        let sorted: BTreeSet<u32> = set.iter().copied().collect();
         sorted.into_iter().collect::<Uids>()
     };
     Some(match step {
