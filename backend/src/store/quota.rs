@@ -212,9 +212,7 @@ impl Store {
         let mut all = Vec::from_iter(tables.quota(&reading, name)?);
         let below = [name.to_key(), vec![0]].concat();
         for entry in tables.quotas.prefix_iter(&reading, &below)? {
-            let quota = Quota::decode(entry?.1)?;
-            // Between `a` and what is below it may be names of the domain `a.org`.
-            all.extend((quota.root.domain() == name.domain()).then_some(quota));
+            all.push(Quota::decode(entry?.1)?);
         }
         Ok(all)
     }
