@@ -99,7 +99,8 @@ fn handed_over(acl: &Acl, before: &UserId, after: &UserId) -> Acl {
     Acl::new(&handed)
 }
 
-fn unread(error: StoreError) -> Refused {
+/// The index can't be read, as an answer to an order.
+pub(crate) fn unread(error: StoreError) -> Refused {
     tracing::error!("store: {error}");
     Refused::Failed(error.to_string())
 }

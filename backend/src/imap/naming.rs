@@ -8,6 +8,7 @@ use ravenry_core::mailboxes::{Acl, Identity, Name, Rights};
 use super::failure::Failure;
 use super::login::own_acl;
 use super::session::Session;
+pub(super) use crate::renaming::unread;
 use crate::store::{Order, Refused, SpecialUse, Store, StoreError};
 
 /// Whether the user may make a mailbox of this name. One that they know of exists; otherwise the levels above decide.
@@ -160,10 +161,4 @@ const SHARED_ACL: &[u8] = b"anyone\tlrs\t";
 /// Whether a name is a user's own inbox.
 pub(super) fn is_own_inbox(who: &Identity, name: &Name) -> bool {
     *name == who.user.inbox()
-}
-
-/// The index can't be read, as an answer to an order.
-pub(super) fn unread(error: StoreError) -> Refused {
-    tracing::error!("store: {error}");
-    Refused::Failed(error.to_string())
 }

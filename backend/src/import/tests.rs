@@ -68,7 +68,9 @@ impl World {
         let mut found = Vec::new();
         let each = |message: Message| {
             let bytes = fs::read(self.store.path(&mailbox, message.uid)).unwrap();
-            let mut records = self.store.structures(&mailbox, &[message.clone()]);
+            let mut records = self
+                .store
+                .structures(&mailbox, std::slice::from_ref(&message));
             let made = message::record(&bytes);
             assert_eq!(records.get(&message), Some(&made[..]));
             found.push((message, bytes));

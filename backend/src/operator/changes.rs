@@ -10,7 +10,7 @@ use super::lists::{found, owner, tree};
 use super::{Done, Operator, acl, parsed, refused, shown};
 use crate::imap::own_acl;
 use crate::renaming;
-use crate::store::{Change, Order, Outcome, Reconstructed, SpecialUse, Store, Writer};
+use crate::store::{Change, Order, Outcome, Reconstructed, Refused, SpecialUse, Store, Writer};
 
 impl Operator {
     /// `partition=NAME` and `acl=IDENTIFIER RIGHTS`; without ACLs it gets its parent's, a user's INBOX all for the
@@ -209,7 +209,10 @@ fn deletions(store: &Store, name: &Name, all: bool) -> Done<Vec<(Order, String)>
 
 /// What is said of a mailbox' new name stands for all that comes along with it.
 fn renames(store: &Store, from: &Name, to: &Name) -> Done<Vec<(Order, String)>> {
-    let orders = renaming::tree(store, from, to).map_err(|why| refused(from, why))?;
+    let orders = renaming::tree(store, from, to).map_err(|why| match why {
+        Refused::NoMailbox => refused(from, why),
+        why => refused(to, why),
+    })?;
     let mut all = Vec::with_capacity(orders.len());
     for order in orders {
         let text = match &order {

@@ -43,8 +43,7 @@ impl Store {
     /// refuses.
     pub fn open(settings: &Settings) -> Result<(Writer, Self, Found), StoreError> {
         let directory = settings.directory.join("backend");
-        // Room for a group that has begun, and for what frees room.
-        let map_bytes = settings.index_size + settings.index_size / 8 + RESERVE_BYTES;
+        let map_bytes = settings.index_size + reserve_of(settings.index_size);
         let map_bytes = usize::try_from(map_bytes).unwrap_or(usize::MAX);
         let index = Durable::open(&directory, map_bytes, DATABASES_MAX, makes_sense);
         let index = index.map_err(StoreError::Open)?;
@@ -159,4 +158,8 @@ fn remove(mark: &Path) -> io::Result<()> {
 
 /// There while a store is open.
 const OPEN: &str = "open";
-const RESERVE_BYTES: u64 = 64 << 20;
+
+/// Room beyond an index' ceiling, for a group that has begun, and for what frees room.
+pub(super) fn reserve_of(index_size: u64) -> u64 {
+    index_size / 8 + (64 << 20)
+}

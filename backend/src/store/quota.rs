@@ -5,6 +5,7 @@
 //! it counts; what was expunged or deleted doesn't count. What makes something less is never refused, and neither is what
 //! an operator brings back.
 
+use std::collections::BTreeSet;
 use std::iter;
 
 use heed::RoTxn;
@@ -14,7 +15,7 @@ use super::order::{Outcome, Refused};
 use super::record::Rest;
 use super::tables::Tables;
 use super::transaction::{Answer, Transaction};
-use super::{Mailbox, Message, Store, StoreError};
+use super::{Mailbox, MailboxId, Message, Store, StoreError};
 
 /// What may be used; `None`: as much as there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -211,9 +212,7 @@ impl Store {
         let mut all = Vec::from_iter(tables.quota(&reading, name)?);
         let below = [name.to_key(), vec![0]].concat();
         for entry in tables.quotas.prefix_iter(&reading, &below)? {
-            let quota = Quota::decode(entry?.1)?;
-            // Between `a` and what is below it may be names of the domain `a.org`.
-            all.extend((quota.root.domain() == name.domain()).then_some(quota));
+            all.push(Quota::decode(entry?.1)?);
         }
         Ok(all)
     }
@@ -240,7 +239,7 @@ impl Transaction<'_> {
         match (self.quota(root)?, limits) {
             (None, None) => {}
             (Some(_), Some(limits)) => {
-                let usage = self.usage_below(root, Some(root))?;
+                let usage = self.usage_below(root)?;
                 self.put_quota(Quota {
                     root: root.clone(),
                     limits,
@@ -252,7 +251,7 @@ impl Transaction<'_> {
                 self.count(above, old.usage)?;
             }
             (None, Some(limits)) => {
-                let usage = self.usage_below(root, above.as_ref())?;
+                let usage = self.usage_below(root)?;
                 self.uncount(above, usage)?;
                 self.put_quota(Quota {
                     root: root.clone(),
@@ -264,24 +263,67 @@ impl Transaction<'_> {
         Ok(Ok(Outcome::Done))
     }
 
-    /// What mailboxes at and below a name use that count for `above` until now.
-    fn usage_below(&self, name: &Name, above: Option<&Name>) -> Result<Usage, StoreError> {
-        let names = self.shared.tables.names;
-        let mut ids = Vec::from_iter(self.shared.tables.id_of(&self.writing, name)?);
-        let below = [name.to_key(), vec![0]].concat();
+    /// What mailboxes at and below a name use, without those that count for a root below it. The writer is kept meanwhile, so
+    /// nothing is looked at of a mailbox but its counts.
+    fn usage_below(&self, name: &Name) -> Result<Usage, StoreError> {
+        let (names, key) = (self.shared.tables.names, name.to_key());
+        let below = [&key[..], &[0]].concat();
+        let nested = self.root_keys(&below)?;
+        let is_nested = |name: &[u8]| {
+            let ends = (below.len()..name.len()).filter(|at| name[*at] == 0);
+            let mut levels = ends.chain([name.len()]).map(|end| &name[..end]);
+            !nested.is_empty() && levels.any(|level| nested.contains(level))
+        };
+        let mut usage = match names.get(&self.writing, &key)? {
+            Some(id) => self.usage_of(MailboxId::decode(id)?)?,
+            None => Usage::default(),
+        };
         for entry in names.prefix_iter(&self.writing, &below)? {
-            ids.push(super::MailboxId::decode(entry?.1)?);
-        }
-        let mut usage = Usage::default();
-        for id in ids {
-            let mailbox = self.mailbox(id)?;
-            let mailbox = mailbox.ok_or(StoreError::Damaged("a name without its mailbox"))?;
-            let is_below = upwards(&mailbox.name).any(|above| above == *name);
-            if is_below && self.root_of(&mailbox.name)?.as_ref() == above {
-                usage = usage.and(Usage::of_mailbox(&mailbox));
+            let (name, id) = entry?;
+            if !is_nested(name) {
+                usage = usage.and(self.usage_of(MailboxId::decode(id)?)?);
             }
         }
         Ok(usage)
+    }
+
+    /// The keys of quota roots that begin so, as this group has left them.
+    fn root_keys(&self, prefix: &[u8]) -> Result<BTreeSet<Vec<u8>>, StoreError> {
+        let mut keys = BTreeSet::new();
+        for entry in self
+            .shared
+            .tables
+            .quotas
+            .prefix_iter(&self.writing, prefix)?
+        {
+            keys.insert(entry?.0.to_vec());
+        }
+        for (root, quota) in &self.quotas {
+            let key = root.to_key();
+            if quota.is_none() {
+                keys.remove(&key);
+            } else if key.starts_with(prefix) {
+                keys.insert(key);
+            }
+        }
+        Ok(keys)
+    }
+
+    fn usage_of(&self, id: MailboxId) -> Result<Usage, StoreError> {
+        let nameless = StoreError::Damaged("a name without its mailbox");
+        match self.mailboxes.get(&id) {
+            Some(Some(mailbox)) => Ok(Usage::of_mailbox(mailbox)),
+            Some(None) => Err(nameless),
+            None => {
+                let record = self.shared.tables.mailboxes.get(&self.writing, &id.key())?;
+                let (exists, storage) = Mailbox::peek(record.ok_or(nameless)?)?;
+                Ok(Usage {
+                    storage,
+                    messages: exists.into(),
+                    mailboxes: 1,
+                })
+            }
+        }
     }
 
     pub(super) fn root_of(&self, name: &Name) -> Result<Option<Name>, StoreError> {

@@ -121,6 +121,16 @@ impl Mailbox {
         Self::read(id, bytes).ok_or(StoreError::Damaged("a mailbox's record"))
     }
 
+    /// How many messages it has, and their bytes, alone.
+    pub(super) fn peek(bytes: &[u8]) -> Result<(u32, u64), StoreError> {
+        let exists = bytes.get(EXISTS_AT..).and_then(<[u8]>::first_chunk);
+        let sizes = bytes.get(BYTES_AT..).and_then(<[u8]>::first_chunk);
+        let (exists, sizes) = exists
+            .zip(sizes)
+            .ok_or(StoreError::Damaged("a mailbox's record"))?;
+        Ok((u32::from_le_bytes(*exists), u64::from_le_bytes(*sizes)))
+    }
+
     fn read(id: MailboxId, bytes: &[u8]) -> Option<Self> {
         let mut rest = Rest(bytes);
         let mut small = || Some(u32::from_le_bytes(*rest.take()?));
@@ -261,6 +271,10 @@ impl Message {
     }
 }
 
+/// Where a mailbox' messages are counted, behind UIDVALIDITY and UIDNEXT, and their bytes, behind seven counts and
+/// HIGHESTMODSEQ.
+const EXISTS_AT: usize = 2 * 4;
+const BYTES_AT: usize = 7 * 4 + 8;
 /// Where the system flags are, behind modseq, dates and sizes.
 const FLAGS_AT: usize = 8 + 8 + 2 + 8 + 8 + 4;
 const MESSAGE_BYTES: usize = FLAGS_AT + 1 + 16 + 32 + 8 + 4;

@@ -18,6 +18,7 @@ use ravenry_core::rt;
 
 use super::groups::UnderWay;
 use super::label::Labels;
+use super::open::reserve_of;
 use super::order::{Change, Order, Outcome, Refused};
 use super::spool::Links;
 use super::structure::Appending;
@@ -42,6 +43,8 @@ pub(super) struct Transaction<'s> {
     pub(super) emptied: Vec<PathBuf>,
     /// The index has come to its ceiling.
     pub(super) full: bool,
+    /// … and to half of what is left beyond it: the other half is for what frees room.
+    brimful: bool,
     /// Nothing that its snapshot refers to may go.
     pub(super) backup_runs: bool,
     pub(super) now: i64,
@@ -68,7 +71,7 @@ impl<'s> Transaction<'s> {
     pub(super) fn begin(shared: &'s Shared) -> Result<Self, StoreError> {
         let under_way = shared.groups.begin();
         let writing = shared.index.env().write_txn()?;
-        let full = shared.tables.bytes(&writing)? > shared.index_bytes_max;
+        let (used, most) = (shared.tables.bytes(&writing)?, shared.index_bytes_max);
         let meta = shared.tables.meta(&writing)?;
         let now = rt::wall_clock()
             .duration_since(UNIX_EPOCH)
@@ -85,7 +88,8 @@ impl<'s> Transaction<'s> {
             structures: Appending::default(),
             unlinked: Vec::new(),
             emptied: Vec::new(),
-            full,
+            full: used > most,
+            brimful: used > most + reserve_of(most) / 2,
             backup_runs: shared.backups.load(Ordering::SeqCst) > 0,
             now: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
             _under_way: under_way,
@@ -108,7 +112,9 @@ impl<'s> Transaction<'s> {
             Order::Annotate { values, .. } => values.iter().any(|(_, value)| value.is_some()),
             _ => true,
         };
-        if self.full && grows {
+        // Both leave records behind until a purge.
+        let removes = matches!(order, Order::Delete { .. } | Order::Expunge { .. });
+        if (self.full && grows) || (self.brimful && removes) {
             return Ok(Err(Refused::Full));
         }
         match order {

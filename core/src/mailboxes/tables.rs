@@ -1,6 +1,6 @@
 //! The LMDB tables: what a key and a record are.
 //!
-//! * `names`: name (as [`Name::to_key`] writes it) to [`Record`].
+//! * `names`: name (as [`super::Name::to_key`] writes it) to [`Record`].
 //! * `access`, the reverse ACL of the names that are active ([`super::access`]).
 //! * `servers`: how many names are at a backend.
 //! * `changes`, kept where others follow: sequence of a commit, name, with nothing as its value for a
