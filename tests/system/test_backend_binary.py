@@ -3,9 +3,11 @@
 import base64
 import quopri
 import random
+import threading
 
 from imap_client import Literal, message
 from marks import ours
+from test_backend_memory import WHOLE_BOUND, anonymous
 
 BYTES = bytes(range(256)) * 3
 TEXT = "caf\u00e9 = \u20ac\r\nline  \r\n".encode()
@@ -136,4 +138,58 @@ def test_backend_binary_large(world):
         assert values[1] == b"%d" % len(expected) and values[3] == expected
         for at, count in ((0, 1000), (1_000_003, 1000), (700_001, 900_000), (len(expected) - 7, 100)):
             assert fetched(session, f"BINARY.PEEK[{part}]<{at}.{count}>")[0][-1] == expected[at:at + count], (part, at)
+    session.in_step()
+
+
+@ours
+def test_backend_binary_is_nobodys_to_fill_memory_with(world):
+    """Six sessions at once: a large message is copied and previewed in pieces; what needs it as a whole has two in memory at a time."""
+    backend = world.a_backend()
+    session = world.at(backend, "alice")
+    session.command("CREATE INBOX.x").ok()
+    size = 16 << 20
+    body = random.Random(5).randbytes(size)
+    session.append("INBOX", mixed((of("base64"), base64.encodebytes(body).replace(b"\n", b"\r\n")))).ok()
+    whole = mixed((of("binary"), body))
+
+    def most_in_memory(start):
+        """What `start`, in six sessions, makes of the process."""
+        before = anonymous(backend.process.pid)
+        most, over = [before], threading.Event()
+
+        def watch():
+            while not over.wait(0.01):
+                most.append(anonymous(backend.process.pid))
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            readers = [world.at(backend, "alice") for _ in range(6)]
+            for reader in readers:
+                reader.deadline = 60
+                reader.select("INBOX").ok()
+            tags = [start(reader) for reader in readers]
+            answers = [reader.finish(tag).ok() for reader, tag in zip(readers, tags)]
+        finally:
+            over.set()
+            watcher.join()
+        for reader in readers:
+            reader.close()
+        return answers, (max(most) - before) / size
+
+    answers, growth = most_in_memory(lambda reader: reader.start("FETCH 1 (BINARY.SIZE[1])"))
+    assert all(b"BINARY.SIZE[1] %d" % size in answer.of("FETCH")[0].raw for answer in answers)
+    assert growth < WHOLE_BOUND, growth  # its structure isn't kept: made from the whole message
+    for command in ('APPEND INBOX.x CATENATE (URL "/INBOX/;UID=1")', "FETCH 1 (PREVIEW)"):
+        _, growth = most_in_memory(lambda reader: reader.start(command))
+        assert growth < 1, (command, growth)
+
+    def append(reader):
+        tag = reader.tag()
+        reader.waiting.append(tag)
+        reader.send(tag + b" APPEND INBOX.x ~{%d+}\r\n%s\r\n" % (len(whole), whole))
+        return tag
+    _, growth = most_in_memory(append)
+    assert growth < 8, growth
+    assert session.exists(session.select("INBOX.x").ok()) == 12
+    assert fetched(session, "BINARY.PEEK[1]", 12)[0][-1] == body
     session.in_step()

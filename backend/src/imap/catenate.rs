@@ -92,7 +92,11 @@ enum Unknown {
 impl From<Failure> for Unknown {
     fn from(failure: Failure) -> Self {
         match failure {
-            // The mailbox isn't there, or isn't this user's to know of.
+            // Whether there is one can't be told.
+            Failure::No(code, text) if code == "UNAVAILABLE" => {
+                Self::Failed(Failure::No(code, text))
+            }
+            // It isn't there, or isn't this user's to know of, or has no name that one may have.
             Failure::No(..) | Failure::Bad(_) => Self::Url("There is no such mailbox"),
             other => Self::Failed(other),
         }
