@@ -7,7 +7,7 @@
 use unicode_normalization::char::decompose_compatible;
 
 /// Appends `text`, folded.
-pub(crate) fn fold(text: &str, folded: &mut Vec<u8>) {
+pub fn fold(text: &str, folded: &mut Vec<u8>) {
     if text.is_ascii() {
         let start = folded.len();
         folded.extend_from_slice(text.as_bytes());
@@ -25,7 +25,8 @@ pub(crate) fn fold(text: &str, folded: &mut Vec<u8>) {
 }
 
 /// `text`, folded.
-pub(crate) fn folded(text: &str) -> Vec<u8> {
+#[must_use]
+pub fn folded(text: &str) -> Vec<u8> {
     let mut folded = Vec::with_capacity(text.len());
     fold(text, &mut folded);
     folded

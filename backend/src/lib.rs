@@ -4,7 +4,7 @@
 //! and starts a session a client. Sessions read the [`store`] themselves and have it changed by the one
 //! [`Committer`], which tells every shard what changed.
 
-mod collation;
+pub mod collation;
 mod committer;
 mod delivery;
 mod imap;

@@ -90,7 +90,7 @@ pub struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    /// Of what [`write`] wrote.
+    /// Of what [`write()`] wrote.
     pub(super) fn new(fields: &'a [u8], envelope: &'a [u8]) -> Self {
         Self { fields, envelope }
     }

@@ -3,10 +3,10 @@
 //!
 //! The records of a mailbox stand in a file of its own, `ID/structures.N`, that is only appended to, and a message's record
 //! in the index says where. In the index itself they would cost a page or two for each APPEND (decision 0015). The file
-//! isn't synced: a record has a check before it (a CRC-32: it finds what a crash left half written, and SEARCH makes one for each message),
-//! and what isn't whole is no record. A missing one is no damage, since whoever reads can make it from the message's file. A record goes where its message goes, and
-//! stays until that is purged; when most of a file is of such that are purged, the others move to the file of the next
-//! number.
+//! isn't synced: a record has a check before it, and what a crash left of one that wasn't written is no record. The check
+//! is a CRC-32, for SEARCH makes one for each message. A missing record is no damage, since whoever reads can make it from
+//! the message's file. A record goes where its message goes, and stays until that is purged; when most of a file is of such
+//! that are purged, the others move to the file of the next number.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

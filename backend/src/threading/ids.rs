@@ -41,6 +41,18 @@ fn ids(field: &[u8]) -> impl Iterator<Item = Box<[u8]>> {
 /// What stands between `<` and `>`, and what is behind. No ID is, if a `<` comes before a `>`, or no `@` is inside; and nothing is found
 /// behind a quote that isn't closed.
 fn one(field: &[u8]) -> (Option<Box<[u8]>>, &[u8]) {
+    let end = memchr::memchr(b'>', field).unwrap_or(field.len());
+    let (inside, behind) = field.split_at(end);
+    if !behind.is_empty() && !inside.iter().any(|byte| b"\"< \t".contains(byte)) {
+        let at = memchr::memrchr(b'@', inside).unwrap_or(0);
+        let valid = at > 0 && at + 1 < inside.len();
+        return (valid.then(|| inside.into()), &behind[1..]);
+    }
+    with_quotes(field)
+}
+
+/// The same, where there may be quotes and spaces.
+fn with_quotes(field: &[u8]) -> (Option<Box<[u8]>>, &[u8]) {
     let (mut id, mut at, mut quoted) = (Vec::new(), None, false);
     let mut bytes = field.iter().enumerate();
     while let Some((place, byte)) = bytes.next() {
@@ -101,6 +113,19 @@ mod tests {
         }
         let many = "<a@b".repeat(100_000);
         assert!(found(&many).is_empty() && found(&"<\"".repeat(100_000)).is_empty());
+    }
+
+    #[test]
+    fn plain_ids_are_read_as_any_others() {
+        for field in [
+            "a@b> c", "a@> c", "@b>", ">", "a@b@>", "a@@b>", "\\@b>", "ab>c@d>", "",
+        ] {
+            assert_eq!(
+                one(field.as_bytes()),
+                with_quotes(field.as_bytes()),
+                "{field}"
+            );
+        }
     }
 
     #[test]
