@@ -254,6 +254,10 @@ def test_backend_rev2_message_global(world):
         assert section(session, "2.HEADER.FIELDS (SUBJECT)").decode() == "Subject: smørrebrød\r\n\r\n"
         assert [section(old, what) for what in ("2.HEADER", "2.2", "2.TEXT")] == [None] * 3 and section(old, "2").startswith(b"From: J")
         assert section(session, "") == section(old, "") and len(section(old, "")) == size
+        for what, told in (("BINARY.PEEK[2.2]", "<p>blåbær".encode()), ("BINARY.SIZE[2.2]", b"%d" % len("<p>blåbær".encode())),
+                           ("BINARY[1]", b"text")):
+            assert session.command(f"FETCH {number} {what}").ok().of("FETCH")[0].tree()[2][1] == told, what
+        assert old.command(f"FETCH {number} BINARY.PEEK[2.2]").ok().of("FETCH")[0].tree()[2][1] is None
     # what lies in it is found
     assert esearch(session, 'SEARCH BODY "blåbær"'.encode()) == "ESEARCH (TAG) ALL 1:2"
     assert esearch(session, 'SEARCH SUBJECT "blåbær"'.encode()) == "ESEARCH (TAG)"

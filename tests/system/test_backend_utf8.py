@@ -170,6 +170,28 @@ def test_backend_utf8_append(world):
 
 
 @ours
+def test_backend_utf8_catenate(world):
+    """Section 4: UTF8 as a part of CATENATE. A URL's mailbox is UTF-8, whatever else the client writes (RFC 5092)."""
+    backend = world.a_backend()
+    old, session = world.at(backend, "alice"), enabled(world, backend)
+    session.command(b'CREATE "INBOX.' + UTF8 + b'"').ok()
+    session.append(b"INBOX." + UTF8, b"a: b\r\n\r\nfrom elsewhere").ok()
+    head = "Subject: smørrebrød\r\n\r\n".encode()
+    url = b'URL "/INBOX.Entw%C3%BCrfe/;UID=1/;SECTION=TEXT"'
+    session.command(b"APPEND INBOX CATENATE (UTF8 (~{%d+}\r\n" % len(head) + head + b") " + url + b" TEXT {1+}\r\n.)").ok()
+    old.command(b"APPEND INBOX CATENATE (" + url + b")").ok()
+    old.command(b"APPEND INBOX CATENATE (UTF8 (~{%d+}\r\n" % len(head) + head + b") " + url + b")").bad()
+    session.command(b"APPEND INBOX CATENATE (UTF8 (~{%d+}\r\n" % len(head) + head + b" " + url + b")").bad()
+    session.select("INBOX").ok()
+    assert [session.body(n) for n in (1, 2)] == [head + b"from elsewhere.", b"from elsewhere"]
+    tag = session.start(b"REPLACE 1 INBOX UTF8 (~{%d+}\r\n" % len(head) + head + b")")
+    session.finish(tag).ok()
+    assert session.exists(session.select("INBOX").ok()) == 2 and session.body(2) == head
+    for each in (old, session):
+        each.in_step()
+
+
+@ours
 def test_backend_utf8_search(world):
     """Section 3: strings are UTF-8, and no charset may be given."""
     session = enabled(world, world.a_backend())
