@@ -5,7 +5,8 @@ use ravenry_core::proto::imap::MetadataEntry;
 
 use super::{Order, Outcome, Refused, created, name, one, open};
 use crate::store::annotations::ANNOTATIONS_MAX;
-use crate::store::{MailboxId, Store, Writer};
+use crate::store::transaction::Transaction;
+use crate::store::{MailboxId, Store, Writer, Wrong};
 
 fn entry(name: &str) -> MetadataEntry {
     MetadataEntry::parse(name.as_bytes()).unwrap()
@@ -184,4 +185,22 @@ fn there_is_an_end_to_them() {
     assert_eq!(refused, Err(Refused::Full));
     annotate(&mut writer, of, "bob", &[("/private/a", None)]).unwrap();
     assert!(!seen(&store, of, "bob").contains("/private/a"));
+}
+
+#[test]
+fn what_nobody_finds_is_found_by_a_check() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut writer, store, _) = open(root.path());
+    let of = Some(created(&mut writer, "a"));
+    let both = [("/private/a", Some("x")), ("/shared/a", Some("x"))];
+    annotate(&mut writer, of, "alice", &both).unwrap();
+    assert!(is_clean(&store));
+    let shared = &writer.store.shared;
+    let mut transaction = Transaction::begin(shared).unwrap();
+    let annotators = shared.tables.annotators;
+    annotators.clear(&mut transaction.writing).unwrap();
+    transaction.commit().unwrap();
+    let found = store.check(false, |_| {}).unwrap().findings;
+    let wrong: Vec<Wrong> = found.into_iter().map(|finding| finding.wrong).collect();
+    assert_eq!(wrong, [Wrong::Annotation("/private/a".to_owned())]);
 }
