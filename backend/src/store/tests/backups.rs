@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{
     Order, Outcome, append, body, created, messages, name, one, open, open_with, settings,
@@ -140,9 +141,9 @@ fn no_purge_while_a_backup_runs() {
     assert_eq!(purge(&mut writer), (1, false));
 }
 
-/// Appends, copies, expunges and purges.
-fn busy(writer: &mut Writer, store: &Store, inbox: MailboxId) {
-    for round in 0..40_u32 {
+/// Appends, copies, expunges and purges, until it is told to end.
+fn busy(writer: &mut Writer, store: &Store, inbox: MailboxId, end: &AtomicBool) {
+    for round in (0_u32..).take_while(|_| !end.load(Ordering::Relaxed)) {
         let flags = if round % 2 == 0 { Flags::DELETED } else { 0 };
         append(writer, store, inbox, &round.to_le_bytes(), flags);
         let orders = [
@@ -170,18 +171,28 @@ fn busy(writer: &mut Writer, store: &Store, inbox: MailboxId) {
     }
 }
 
+/// Tells [`busy`] to end when it is dropped.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_store_is_looked_at_and_backed_up_while_it_changes() {
     let root = tempfile::tempdir().unwrap();
     let (mut writer, store, _) = open(root.path());
     let inbox = created(&mut writer, "user.alice");
-    let (mut checked, mut backups) = (0, Vec::new());
+    let (end, mut backups) = (AtomicBool::new(false), Vec::new());
     std::thread::scope(|scope| {
-        let work = scope.spawn(|| busy(&mut writer, &store, inbox));
-        while !work.is_finished() {
+        scope.spawn(|| busy(&mut writer, &store, inbox, &end));
+        // A failure here ends the other thread, too.
+        let _ends = Ends(&end);
+        for number in 0..8 {
             assert_eq!(store.check(true, |_| {}).unwrap().findings, []);
-            checked += 1;
-            let target = root.path().join(format!("backup{checked}"));
+            let target = root.path().join(format!("backup{number}"));
             assert_eq!(
                 store.backup(&target, |_| {}).unwrap().missing,
                 [""; 0].map(PathBuf::from)
@@ -189,7 +200,6 @@ fn a_store_is_looked_at_and_backed_up_while_it_changes() {
             backups.push(target);
         }
     });
-    assert!(checked > 1);
     for target in backups {
         let (_restored, copy, _) = open_with(&settings_of(&target)).unwrap();
         assert_eq!(copy.check(true, |_| {}).unwrap().findings, []);
