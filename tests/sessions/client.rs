@@ -27,8 +27,6 @@ pub(crate) struct Shared {
     pub(crate) keys: Cell<u64>,
     /// Which of [`NAMES`] was the last that [`ROAMS`] is known to have got.
     pub(crate) name: Cell<&'static str>,
-    /// The name that each UIDVALIDITY of it was told for.
-    pub(crate) uidvalidities: RefCell<BTreeMap<u64, String>>,
 }
 
 impl Shared {

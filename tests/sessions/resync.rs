@@ -7,7 +7,6 @@ use ravenry_core::proto::imap::Uids;
 use crate::client::{Client, Piece, Reply};
 use crate::dice;
 use crate::leg::Gone;
-use crate::model::ROAMS;
 use crate::view::Cache;
 
 /// SELECT's parameter: what the client has of the mailbox.
@@ -41,13 +40,11 @@ pub(crate) fn remember(client: &mut Client, mailbox: &str, reply: &Reply) {
     let view = client.view.as_mut().expect("selected");
     let before = client.caches.get(mailbox);
     if before.is_some_and(|cache| u64::from(cache.uidvalidity) != uidvalidity) {
-        // It has got another name since: nothing of what the client has counts (RFC 3501 section 2.3.1.1).
+        // Under another name, too, it is the mailbox that it was.
         view.cached.clear();
-        if mailbox != ROAMS {
-            client
-                .shared
-                .fail(format!("{mailbox}: another UIDVALIDITY"));
-        }
+        client
+            .shared
+            .fail(format!("{mailbox}: another UIDVALIDITY"));
     }
     let wrong = view.recall();
     let messages = view.messages();

@@ -110,7 +110,6 @@ async fn whole(world: World, peace: bool, path: &Path) {
         selections: Cell::new(0),
         keys: Cell::new(0),
         name: Cell::new(NAMES[0]),
-        uidvalidities: RefCell::default(),
     });
     let clients = 2 + dice::below(4);
     let rounds = 2 + dice::below(3);

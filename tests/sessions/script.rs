@@ -109,15 +109,6 @@ async fn select(client: &mut Client) -> Result<(), Gone> {
         client.view = None;
         return Ok(());
     }
-    if mailbox == ROAMS {
-        // Whatever has the name has a UIDVALIDITY that no other name has ever had.
-        let uidvalidity = resync::told(&reply, "[UIDVALIDITY ").unwrap_or(0);
-        let mut told = shared.uidvalidities.borrow_mut();
-        let first = told.entry(uidvalidity).or_insert_with(|| name.clone());
-        if *first != name {
-            shared.fail(format!("UIDVALIDITY {uidvalidity} of {first} and {name}"));
-        }
-    }
     if client.resyncs {
         resync::remember(client, &mailbox, &reply);
     }

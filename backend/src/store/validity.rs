@@ -30,7 +30,7 @@ impl Transaction<'_> {
             Some(record) => decode_uidvalidity(record)?,
             None => self.meta.former_floor,
         };
-        if had > mailbox.uidvalidity && cfg!(not(bug_18)) {
+        if had > mailbox.uidvalidity || cfg!(bug_18) {
             mailbox.uidvalidity = self.new_uidvalidity();
         }
         Ok(())

@@ -5,6 +5,7 @@ mod answers;
 mod backups;
 mod checks;
 mod crash;
+mod full;
 mod listing;
 mod model;
 mod names;
