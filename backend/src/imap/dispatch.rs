@@ -47,18 +47,19 @@ macro_rules! commands {
     };
 }
 
-/// A handler of the selected state has the selected mailbox in its hands.
+/// A handler of the selected state has the selected mailbox in its hands. Each has memory of its own for as long as it runs: in an
+/// IDLE, which lasts, a session takes as much as that needs, and not what the largest does.
 macro_rules! call {
     (Selected $handler:expr, $session:ident, $command:ident) => {{
         let Some(mut selected) = $session.selected.take() else {
             return Err(Failure::State("Select a mailbox first"));
         };
-        let done = $handler($session, &mut selected, $command).await;
+        let done = Box::pin($handler($session, &mut selected, $command)).await;
         $session.selected = Some(selected);
         done
     }};
     ($state:ident $handler:expr, $session:ident, $command:ident) => {
-        $handler($session, $command).await
+        Box::pin($handler($session, $command)).await
     };
 }
 

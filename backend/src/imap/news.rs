@@ -24,7 +24,8 @@ impl Session {
         let Some(mut selected) = self.selected.take() else {
             return Ok(());
         };
-        let told = self.tell(&mut selected, expunges, &Silent::default()).await;
+        let silent = Silent::default();
+        let told = Box::pin(self.tell(&mut selected, expunges, &silent)).await;
         self.selected = Some(selected);
         told
     }

@@ -145,8 +145,8 @@ impl Session {
                     Box::pin(self.command(bytes.expose())).await
                 }
                 Ok(Input::Append(head, literal)) => Box::pin(self.streamed(&head, literal)).await,
-                Ok(Input::Bad(bytes, bad)) => self.bad_input(&bytes, bad).await,
-                Err(failure) => self.conclude(b"*", failure).await,
+                Ok(Input::Bad(bytes, bad)) => Box::pin(self.bad_input(&bytes, bad)).await,
+                Err(failure) => Box::pin(self.conclude(b"*", failure)).await,
             };
             if let Err(end) = outcome {
                 return end;
@@ -255,10 +255,14 @@ impl Session {
     /// Says good-bye, and why.
     pub(crate) async fn bye(&mut self, end: End, text: &str) -> End {
         self.client.push_line(&format!("* BYE {text}"));
-        // Whether it arrives changes nothing any more.
-        if self.client.flush().await.is_ok() {
-            self.client.linger().await;
-        }
+        // In memory of its own: a session in which nothing has happened yet doesn't keep room for it.
+        let leave = Box::pin(async {
+            // Whether it arrives changes nothing any more.
+            if self.client.flush().await.is_ok() {
+                self.client.linger().await;
+            }
+        });
+        leave.await;
         end
     }
 
