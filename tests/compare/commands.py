@@ -12,7 +12,7 @@ from answers import items, wire
 from imap_client import Broken, Literal, message
 from oracle import Normaliser
 
-CODES = ("APPENDUID", "COPYUID", "TRYCREATE", "READ-ONLY", "READ-WRITE")
+CODES = ("APPENDUID", "COPYUID", "MODIFIED", "TRYCREATE", "READ-ONLY", "READ-WRITE")
 SETUP = 12
 KEYS = [
     "ALL", "ANSWERED", "DELETED", "DRAFT", "FLAGGED", "SEEN", "RECENT", "NEW", "OLD", "UNANSWERED", "UNDELETED", "UNDRAFT", "UNFLAGGED", "UNSEEN",
@@ -57,13 +57,53 @@ def change_script():
     ]
 
 
-SCRIPTS = {"search": ("finder", search_script), "sets": ("finder", set_script), "changes": ("keeper", change_script)}
+def order_script():
+    """SORT and THREAD (RFC 5256)."""
+    keys = ["ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO", "REVERSE DATE", "REVERSE SUBJECT", "SUBJECT DATE", "FROM REVERSE SIZE",
+            "REVERSE FROM SUBJECT", "TO CC", "", "NOSUCH", "REVERSE", "REVERSE REVERSE DATE"]
+    which = ["ALL", "1:9", "SUBJECT b", "FROM nobody", "NOT 3:5"]
+    return ["SELECT INBOX", *(f"SORT ({key}) UTF-8 ALL" for key in keys), *(f"UID SORT (SUBJECT) US-ASCII {some}" for some in which),
+            *(f"{uid}THREAD {how} UTF-8 {some}" for uid in ("", "UID ") for how in ("ORDEREDSUBJECT", "REFERENCES") for some in which),
+            "SORT DATE UTF-8 ALL", "SORT (DATE) ALL", "SORT (DATE) NOSUCH ALL", "SORT (DATE) UTF-8", "THREAD NOSUCH UTF-8 ALL", "THREAD REFERENCES UTF-8", "THREAD REFERENCES"]
+
+
+def modseq_script():
+    """CONDSTORE (RFC 7162); which numbers modseqs are doesn't count."""
+    return ["SELECT INBOX (CONDSTORE)", "FETCH 1:3 (MODSEQ)", "FETCH 1 (FLAGS MODSEQ)", "STORE 1 (UNCHANGEDSINCE 1) +FLAGS (z)", "STORE 1 (UNCHANGEDSINCE 99999999) +FLAGS (z)",
+            "STORE 1:2 (UNCHANGEDSINCE 0) +FLAGS (y)", "UID STORE 2 (UNCHANGEDSINCE 1) -FLAGS.SILENT (z)", "STORE 1 (NOSUCH 1) +FLAGS (z)", "STORE 1 (UNCHANGEDSINCE x) +FLAGS (z)",
+            "SEARCH MODSEQ 99999999", "SEARCH MODSEQ 1 UID 1:2", "SEARCH MODSEQ x", "FETCH 1:* (FLAGS) (CHANGEDSINCE 99999999)", "FETCH 1 (FLAGS) (CHANGEDSINCE 1)",
+            "FETCH 1 (FLAGS) (CHANGEDSINCE x)", "FETCH 1 (FLAGS) (NOSUCH 1)", "STATUS INBOX (MESSAGES)", "UNSELECT", "SELECT INBOX (NOSUCH)"]
+
+
+def enable_script():
+    return ["ENABLE CONDSTORE", "ENABLE QRESYNC NOSUCH", "ENABLE", "SELECT INBOX", "UID FETCH 1:* (FLAGS) (CHANGEDSINCE 99999999 VANISHED)", "FETCH 1 (FLAGS) (CHANGEDSINCE 1 VANISHED)",
+            "STORE 2 +FLAGS.SILENT (\\Deleted)", "EXPUNGE", "UID FETCH 1:* (UID) (CHANGEDSINCE 99999999 VANISHED)"]
+
+
+SCRIPTS = {"search": ("finder", search_script), "sets": ("finder", set_script), "changes": ("keeper", change_script), "order": ("sorter", order_script),
+           "modseq": ("sorter", modseq_script), "enable": ("sorter", enable_script)}
+
+
+def threaded():
+    """Messages that have something to sort and to thread: subjects that are the same but for prefixes, replies, a gap, a loop."""
+    subjects = ["a", "Re: a", "RE: re: a", "b", "[list] b", "Fwd: [list] B (fwd)", "Re: [x] c", "c", "", "Re:", "\xe9", "=?utf-8?q?=C3=A9?=", "[only]", "d (fwd)", "d", "Re: d", "e", "e"]
+    for n, subject in enumerate(subjects):
+        above = {1: [0], 2: [0, 1], 4: [3], 7: [99], 8: [99], 14: [13], 15: [13, 14], 16: [17], 17: [16]}.get(n, [])
+        chain = " ".join(f"<{up}@x>" for up in above)
+        fields = [f"From: {'Zed' if n % 3 else 'amy'} {n % 5} <u{n % 4}@example.test>", f"To: t{(n * 7) % 5}@example.test", f"Subject: {subject}",
+                  f"Date: {'Mon, ' if n % 2 else ''}{1 + n % 3} Jan 2024 0{n % 7}:00:00 +0{n % 3}00", f"Message-ID: <{n}@x>"]
+        fields += [f"Cc: c{n % 2}@example.test"] * (n % 2) + [f"References: {chain}"] * bool(chain)
+        yield "\r\n".join([*fields, "", "x" * (n * 37 % 11), ""]).encode("latin-1" if n == 10 else "utf-8")
 
 
 def fill(peer, user):
     """The messages that a script has before it begins: only once for each user."""
     with peer.open(user) as session:
         if session.exists(session.select("INBOX").ok()):
+            return
+        if user == "sorter":
+            for n, text in enumerate(threaded()):
+                session.command("APPEND INBOX ", f'"{20 - n % 6:2}-Feb-2021 12:00:{n:02} +0000" ', Literal(text)).ok()
             return
         for n in range(SETUP):
             flags = ["()", "(\\Seen)", "(\\Flagged a)", "(\\Answered \\Draft)", "(\\Deleted)", "(a b)"][n % 6]
@@ -104,7 +144,7 @@ def fetched(response):
     """A FETCH response, its items by name: their order doesn't count."""
     if response.tag != b"*" or response.word != b"FETCH":
         return None
-    said = sorted(items(response).items())
+    said = sorted((name, "#" if name == "MODSEQ" else value) for name, value in items(response).items())
     return f"* {response.text.split()[0].decode()} FETCH " + " ".join(f"{name} {wire(value)}" for name, value in said)
 
 
@@ -115,6 +155,8 @@ def told(line):
         if who == "*":
             return None if status == "OK" else f"* {status}"
         return f"tag {status}" + (f" [{code}{rest}]" if code in CODES else "")
+    if found := re.match(r"\* (VANISHED .*|ENABLED.*|SORT\b.*|THREAD\b.*)", line):
+        return f"* {found.group(1).upper().strip()}"
     line = re.sub(r"\((?=\\|[A-Za-z$]|\))([^()]*)\)", lambda found: "(" + " ".join(sorted(found.group(1).split())) + ")", line) \
         if re.match(r"\* (LIST|LSUB|FLAGS) ", line) else line
     if found := re.match(r"\* STATUS (\S+) \((.*)\)", line):
@@ -124,5 +166,6 @@ def told(line):
         words = found.group(2).split()
         return f"* ESEARCH{found.group(1) or ''} {sorted(zip(words[::2], words[1::2]))}"
     if found := re.match(r"\* SEARCH\b(.*)", line):
-        return "* SEARCH " + " ".join(sorted(found.group(1).split(), key=int))
+        numbers, _, modseq = found.group(1).partition("(")
+        return "* SEARCH " + " ".join(sorted(numbers.split(), key=int)) + " (MODSEQ #)" * bool(modseq)
     return line

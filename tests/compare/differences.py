@@ -149,7 +149,7 @@ def ours_is(what):
 
 
 # What says which parts there are
-PARTS = r"BODY|BODYSTRUCTURE|BODY\[[\d.]+(MIME)?\](<2>)?"
+PARTS = r"BODY|BODYSTRUCTURE|(BODY|BINARY|BINARY\.SIZE)\[[\d.]+(MIME)?\](<\d>)?"
 
 EXPLAINED = [
     Explained("refused", "message .*", "APPEND",
@@ -166,6 +166,7 @@ EXPLAINED = [
     Explained("no-boundary", "message .*", r"BODY|BODYSTRUCTURE|BODY\[1\](<2>)?", has_multipart_without_boundary),
     Explained("unused-boundary", "message .*", PARTS, all_of(as_dovecot, has_unused_boundary)),
     Explained("outer-delimiter", "message .*", PARTS, all_of(as_dovecot, has_multiparts_in_each_other)),
+    Explained("unknown-cte", "message .*", r"BINARY.*", all_of(as_dovecot, ours_is("NO"))),
     Explained("cut-header", "message .*", PARTS, all_of(nobody_agrees, has_cut_header)),
     Explained("cut-header", "message boundaries/042", r"BODY\[2\.MIME\]"),
     Explained("longer-delimiter", "message .*", PARTS, all_of(nobody_agrees, has_longer_delimiter)),
@@ -194,6 +195,15 @@ EXPLAINED = [
     Explained("charset", "search script", "SEARCH CHARSET NOSUCH ALL", as_dovecot),
     Explained("searchres", "sets script", r"(UID )?FETCH \$ FLAGS", as_dovecot),
     Explained("silent", "changes script", "STORE .*SILENT.*", as_dovecot),
+    Explained("casemap", "order script", "(UID )?SORT .*SUBJECT.*", as_dovecot),
+    Explained("charset", "order script", r"SORT \(DATE\) NOSUCH ALL", as_dovecot),
+    Explained("twice-reverse", "order script", r"SORT \(REVERSE REVERSE DATE\) UTF-8 ALL", ours_is(["tag BAD"])),
+    Explained("no-keyword", "modseq script", r"STORE 1:2 \(UNCHANGEDSINCE 0\) \+FLAGS \(y\)",
+              lambda values, _data: [line for line in values["cyrus"] if "FLAGS" not in line] == values["ours"]),
+    Explained("no-keyword", "enable script", "SELECT INBOX"),
+    Explained("nothing-found", "modseq script", "SEARCH MODSEQ 99999999", as_dovecot),
+    Explained("silent", "enable script", "STORE .*SILENT.*", as_dovecot),
+    Explained("vanished-earlier", "enable script", "UID FETCH .* VANISHED.*", ours_is(["* VANISHED (EARLIER) 2", "tag OK"])),
     Explained("expunge-order", "changes script", "EXPUNGE", as_dovecot),
     Explained("read-only", "changes script", "STORE .*|EXPUNGE|MOVE .*", ours_is(["tag NO [READ-ONLY]"])),
 ]

@@ -11,8 +11,9 @@ SECTIONS = [
 ]
 PARTIALS = ["<0.10>", "<5.100000>", "<999999.5>"]
 ITEMS = [*WHOLE, "RFC822", "RFC822.HEADER", "RFC822.TEXT", *(f"BODY.PEEK[{section}]" for section in SECTIONS),
-         *(f"BODY.PEEK[]{partial}" for partial in PARTIALS), "BODY.PEEK[TEXT]<3.7>", "BODY.PEEK[1]<2.5>", "BODY.PEEK[HEADER]<4.9>"]
-BATCHES = [WHOLE, ITEMS[len(WHOLE):]]
+         *(f"BODY.PEEK[]{partial}" for partial in PARTIALS), "BODY.PEEK[TEXT]<3.7>", "BODY.PEEK[1]<2.5>", "BODY.PEEK[HEADER]<4.9>",
+         "BINARY.PEEK[1]", "BINARY.SIZE[1]", "BINARY.PEEK[1]<3.7>", "BINARY.SIZE[1.2]"]
+BATCHES = [WHOLE, ITEMS[len(WHOLE):-4], ITEMS[-4:]]
 
 
 class Reader:

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 from imap_client import Broken, Conversation, quoted  # noqa: E402
 from murder import IMAP, ROOT, Murder, Server, poll  # noqa: E402
 
-USERS = ["reader", "finder", "keeper"]
+USERS = ["reader", "finder", "keeper", "sorter"]
 DEADLINE = 60.0
 KEPT = ROOT / "target/compare"
 

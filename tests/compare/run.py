@@ -53,7 +53,7 @@ class Comparison:
             took = {peer: answer for peer, answer in said.items() if answer["APPEND"] == "OK"}
             if len(took) < 2:
                 continue
-            for item in map(fetch.named, fetch.ITEMS):
+            for item in filter(lambda item: comparable(item, took.values()), map(fetch.named, fetch.ITEMS)):
                 self.one(f"message {name}", item, {peer: answer.get(item, ABSENT) for peer, answer in took.items()}, data)
 
     def scripts_at(self, peers):
@@ -63,6 +63,11 @@ class Comparison:
     def report(self):
         seen = [f"{count:6} {key}" for key, count in sorted(self.explained.items())]
         return "\n".join([f"{self.messages} messages", "", *table(self.counts), "", "explained:", *seen, "", *self.unexplained, ""])
+
+
+def comparable(item, answers):
+    """BINARY is compared where all agree which bytes the part has."""
+    return not item.startswith("BINARY") or len({repr(answer.get("BODY" + item[item.index("["):item.index("]") + 1])) for answer in answers}) == 1
 
 
 def compare(murder=None, only=None, show_all=False, names=None, scripts=False):

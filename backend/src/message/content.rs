@@ -115,10 +115,16 @@ impl Content {
     }
 }
 
-/// The transfer encoding that a part's header names, in capitals; empty: it names none.
+/// The transfer encoding that a part's header names, in capitals; empty: it names none, or is that of a part with parts in it, which
+/// may have none (RFC 2045 section 6.4).
 #[must_use]
 pub fn transfer_encoding(header: &[u8]) -> Vec<u8> {
-    Content::read(header, false).encoding.unwrap_or_default()
+    let content = Content::read(header, false);
+    let encoding = content.encoding.as_deref().unwrap_or_default();
+    match content.is_multipart() || content.is_message() {
+        true => Vec::new(),
+        false => encoding.to_vec(),
+    }
 }
 
 fn read_type(words: &mut Words<'_>) -> Option<(Vec<u8>, Vec<u8>)> {

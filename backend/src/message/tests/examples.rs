@@ -3,7 +3,7 @@
 use super::{body, bodystructure, envelope};
 use crate::message::{
     Day, Part, Source, Structure, decoded, field_values, header_fields, header_length, sent_date,
-    texts,
+    texts, transfer_encoding,
 };
 
 /// RFC 3501 section 8, with the lines of its body.
@@ -332,4 +332,17 @@ fn search_sees_what_a_reader_sees() {
         false
     });
     assert_eq!(count, 1);
+}
+
+#[test]
+fn what_has_parts_is_in_no_encoding() {
+    for (kind, encoding) in [
+        ("text/plain", &b"BASE64"[..]),
+        ("message/delivery-status", b"BASE64"),
+        ("message/rfc822", b""),
+        ("multipart/mixed; boundary=b", b""),
+    ] {
+        let header = format!("Content-Type: {kind}\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+        assert_eq!(transfer_encoding(header.as_bytes()), encoding, "{kind}");
+    }
 }
