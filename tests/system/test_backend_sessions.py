@@ -9,6 +9,7 @@ import random
 import socket
 import threading
 import time
+from functools import partial
 
 from imap_client import Literal, message
 from marks import ours
@@ -199,9 +200,9 @@ def test_backend_a_mailbox_goes_while_it_is_selected(world):
 class Client:
     """A client's own book of a mailbox: UIDs by number, as the responses tell."""
 
-    def __init__(self, session):
+    def __init__(self, session, mailbox="INBOX"):
         self.session = session
-        answer = session.select("INBOX").ok()
+        answer = session.select(mailbox).ok()
         self.uids = []
         self.take(answer)
         self.look()
@@ -231,37 +232,37 @@ class Client:
         self.take(answer, may_expunge=False)
 
 
-@ours
-def test_backend_books_of_many_clients_agree(world):
-    """Six clients append, flag, expunge, move and look at random; each one's book is right all the time, and equal in the end."""
-    backend = world.a_backend(more='proxy_users = ["mailproxy"]')
-    first = world.at(backend, "alice")
-    first.command("CREATE INBOX.x").ok()
-    for number in range(20):
-        first.append("INBOX", message(f"m{number}")).ok()
-    clients, errors = [Client(world.at(backend, "alice")) for _ in range(6)], []
+def act(client, names, dice):
+    """Something at random. The mailbox has one of these names."""
+    session, number = client.session, dice.randint(1, len(client.uids)) if client.uids else None
+    what = dice.randrange(7)
+    if what <= 1 or number is None:
+        answer = session.append(dice.choice(names), message("more"))
+        assert answer.status == "OK" or len(names) > 1 and answer.code == "TRYCREATE", answer.text
+        client.take(answer)
+    elif what == 2:
+        client.take(session.command(f"STORE {number} +FLAGS (\\Deleted)").ok(), may_expunge=False)
+    elif what == 3:
+        client.take(session.command("EXPUNGE").ok())
+    elif what == 4:
+        client.take(session.command(f"MOVE {number} INBOX.x").ok())
+    elif what == 5:
+        client.take(session.command("SEARCH NOT DELETED").ok(), may_expunge=False)
+    else:
+        client.look()
 
-    def act(client, dice, until):
+
+def meet(clients, work, seconds=6):
+    """Each does its work again and again, all at once; then their books are compared."""
+    until, errors = time.monotonic() + seconds, []
+
+    def run(turn):
         try:
             while time.monotonic() < until:
-                what = dice.randrange(7)
-                number = dice.randint(1, len(client.uids)) if client.uids else None
-                if what <= 1 or number is None:
-                    client.take(client.session.append("INBOX", message("more")).ok())
-                elif what == 2:
-                    client.take(client.session.command(f"STORE {number} +FLAGS (\\Deleted)").ok(), may_expunge=False)
-                elif what == 3:
-                    client.take(client.session.command("EXPUNGE").ok())
-                elif what == 4:
-                    client.take(client.session.command(f"MOVE {number} INBOX.x").ok())
-                elif what == 5:
-                    client.take(client.session.command("SEARCH NOT DELETED").ok(), may_expunge=False)
-                else:
-                    client.look()
+                turn()
         except (AssertionError, OSError, IndexError) as error:
             errors.append(error)
-    until = time.monotonic() + 6
-    threads = [threading.Thread(target=act, args=(client, random.Random(n), until)) for n, client in enumerate(clients)]
+    threads = [threading.Thread(target=run, args=(turn,)) for turn in work]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -272,6 +273,39 @@ def test_backend_books_of_many_clients_agree(world):
         client.look()
     assert all(client.uids == clients[0].uids for client in clients), [client.uids for client in clients]
     assert None not in clients[0].uids
+
+
+@ours
+def test_backend_books_of_many_clients_agree(world):
+    """Six clients append, flag, expunge, move and look at random; each one's book is right all the time, and equal in the end."""
+    backend = world.a_backend(more='proxy_users = ["mailproxy"]')
+    first = world.at(backend, "alice")
+    first.command("CREATE INBOX.x").ok()
+    for number in range(20):
+        first.append("INBOX", message(f"m{number}")).ok()
+    clients = [Client(world.at(backend, "alice")) for _ in range(6)]
+    meet(clients, [partial(act, client, ["INBOX"], random.Random(n)) for n, client in enumerate(clients)])
+
+
+@ours
+def test_backend_books_agree_while_the_mailbox_is_renamed(world):
+    """The same, while another session gives their mailbox one name after the other: whoever has it selected notices nothing."""
+    backend, names = world.a_backend(more='proxy_users = ["mailproxy"]'), ["INBOX.a", "INBOX.b"]
+    first = world.at(backend, "alice")
+    first.command("CREATE INBOX.x").ok()
+    first.command("CREATE INBOX.a").ok()
+    for number in range(20):
+        first.append("INBOX.a", message(f"m{number}")).ok()
+    clients = [Client(world.at(backend, "alice"), "INBOX.a") for _ in range(6)]
+    renamed = []
+
+    def rename():
+        first.command(f"RENAME {names[len(renamed) % 2]} {names[(len(renamed) + 1) % 2]}").ok()
+        renamed.append(None)
+        time.sleep(0.01)
+    meet(clients, [rename, *(partial(act, client, names, random.Random(n)) for n, client in enumerate(clients))])
+    assert len(renamed) > 10
+    assert first.exists(first.select(names[len(renamed) % 2]).ok()) == len(clients[0].uids)
 
 
 @ours
