@@ -102,7 +102,7 @@ DIFFERENCES = {
         MISSING, EXTRA, NONEXISTENT,
         coded("NOPERM", "Permission denied"),
         D("listrights", ["* LISTRIGHTS user.{user}.open {other} \"\" l r s w i p k x t e c d a n 0 1 2 3 4 5 6 7 8 9",
-                         "tag OK Completed"], ["tag NO [NOPERM] Permission denied"]),
+                         "tag OK Completed"], ["tag NO [NOPERM] Permission denied"], until="3.6.1-4+deb12u5"),
     ],
     "idle": [EXTRA, bad("Invalid Idle continuation", "Invalid Idle continuation, DONE was expected")],
     "condstore": [D("enabled", ["* ENABLED CONDSTORE"], [])],
