@@ -10,6 +10,7 @@ pub mod client;
 pub mod config;
 pub mod current;
 pub mod deflate;
+pub mod faultpoint;
 pub mod group;
 pub mod limits;
 pub mod lmdb;
