@@ -21,6 +21,7 @@ mod config;
 mod confirmed;
 mod fault;
 mod follower;
+mod hello;
 mod machine;
 mod master;
 mod server;
