@@ -252,16 +252,7 @@ impl Follower {
         let (tls, name) = (self.tls.clone(), self.server.host());
         let tls = tls.expect("invariant: only a follower with TLS shakes hands");
         let shaking = rt::timeout(self.connect_within, tls.connect(stream, &name));
-        match self.meanwhile(shaking).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                Err(Fault::Tls(error.to_string()))
-            }
-            Ok(Err(error)) => Err(Fault::Broken(error)),
-            Err(_elapsed) => Err(Fault::Silent {
-                awaited: "the TLS handshake",
-            }),
-        }
+        Fault::of_handshake(self.meanwhile(shaking).await)
     }
 
     /// Reads what is there; with nothing there, commits what waits to be. False: nothing to do.

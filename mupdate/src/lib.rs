@@ -17,6 +17,7 @@ mod backoff;
 mod barrier;
 mod barriers;
 mod batch;
+mod client;
 mod config;
 mod confirmed;
 mod fault;
@@ -28,6 +29,7 @@ mod server;
 mod status;
 
 pub use barrier::{Barrier, BarrierError};
+pub use client::{Answer, Ask, Client, ClientTask, Held, Outcome, Unanswered, client};
 pub use config::FollowerConfig;
 pub use follower::{Follower, follower};
 pub use server::{Counters, Local, Operator, Server, ServerParts, listen, local, own};

@@ -27,7 +27,7 @@ mod adversity;
 #[cfg(test)]
 mod starttls;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::Duration;
 
