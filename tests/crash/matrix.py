@@ -80,11 +80,8 @@ def in_both(names, master, backend):
     return {name: (master, backend) for name in names}
 
 
-IN_FRONTEND = (SILENCE,)
-
-
-def frontend(verb):
-    return tuple(Step(f"frontend.{verb}.{point}", {}, BACKEND_ENDS_IT, DONE, IN_FRONTEND) for point in ("forwarded", "answered"))
+def frontend(*points):
+    return tuple(Step(point, {}, BACKEND_ENDS_IT, DONE, (SILENCE,)) for point in points)
 
 
 CREATE = Operation(
@@ -99,7 +96,7 @@ CREATE = Operation(
         Step("master.reserve.committed", at(new=(RESERVED, NOTHING)), SETTLES_OUT, UNDONE, (NO,)),
         Step("master.activate.asked", at(new=(RESERVED, THERE)), SETTLES_IN, DONE, (OK, NO)),
         Step("master.activate.committed", at(new=(ACTIVE, THERE)), NO_NEED, DONE, (OK, NO)),
-        *frontend("create"),
+        *frontend("frontend.create.forwarded", "frontend.create.answered"),
     ), short=True)
 
 DEEP = ("a", "a.b", "a.b.c")
@@ -122,7 +119,7 @@ DELETE = Operation(
         Step("backend.delete.committed", at(old=(NOTHING, NOTHING)), NO_NEED, DONE, (NO,)),
         Step("master.delete.asked", at(old=(ACTIVE, THERE)), NO_NEED, UNDONE, (NO,)),
         Step("master.delete.committed", at(old=(NOTHING, THERE)), SETTLES_IN, UNDONE, (NO,)),
-        *frontend("delete"),
+        *frontend("frontend.delete.forwarded", "frontend.delete.answered"),
     ), short=True)
 
 USER = ("", "one", "two")
@@ -151,7 +148,7 @@ RENAME = Operation(
         Step("master.deactivate.committed", at(old=(RESERVED, NOTHING), new=(ACTIVE, THERE)), SETTLES_OUT, DONE, (OK,)),
         Step("master.delete.asked", at(old=(RESERVED, NOTHING), new=(ACTIVE, THERE)), SETTLES_OUT, DONE, (OK,)),
         Step("master.delete.committed", at(old=(NOTHING, NOTHING), new=(ACTIVE, THERE)), NO_NEED, DONE, (OK,)),
-        *frontend("rename"),
+        *frontend("frontend.rename.forwarded", "frontend.rename.answered"),
     ), short=True)
 
 
@@ -188,7 +185,7 @@ def rights(operation, command, **more):
             Step("backend.setacl.committed", at(box=(NEW, NEW)), NO_NEED, DONE, (NO,)),
             Step("master.activate.asked", at(box=(OLD, OLD)), NO_NEED, UNDONE, (NO,)),
             Step("master.activate.committed", at(box=(NEW, OLD)), SETTLES_RIGHTS, UNDONE, (NO,)),
-            *frontend("setacl"),
+            *frontend("frontend.setacl.forwarded", "frontend.setacl.answered"),
         ), **more)
 
 
