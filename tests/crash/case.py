@@ -14,7 +14,7 @@ from our_murder import ADMIN, OTHER
 DEATH, CONVERGENCE = 20, 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     operation: object
     step: object

@@ -25,7 +25,7 @@ SETTLES_RIGHTS = "the backend, connected again: the rights that it has go to the
 BACKEND_ENDS_IT = "nothing has to be mended: the backend carries it out, whether anybody waits for it or not"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """A crash. `leaves`: of each name that the operation is about, what the master and the backend have of it; not
     claimed where a frontend dies, for the backend goes on meanwhile."""
@@ -47,7 +47,7 @@ class Step:
         return self.point if self.nth == 1 else f"{self.point}:{self.nth}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
     """`before`: the user's mailboxes by what follows INBOX, with the number of their messages; `after`: those that there
     are when it is done, and whose messages each has. `rights`: what another user has in which mailbox then."""

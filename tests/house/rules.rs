@@ -508,7 +508,8 @@ mod tests {
     }
     #[test]
     fn fault_points_can_fail() {
-        let code = "f(\"backend.create.begun\"); g(\"master.x.y\", \"backend.imap\", \"backend.v1.x\")";
+        let code =
+            "f(\"backend.create.begun\"); g(\"master.x.y\", \"backend.imap\", \"backend.v1.x\")";
         let matrix = "Step(\"backend.create.begun\"), Step(\"frontend.a.b\")";
         let files = [
             File::new("backend/src/lib.rs", code),

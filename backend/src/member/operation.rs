@@ -53,15 +53,41 @@ impl From<Refused> for Stopped {
 }
 
 impl Kind {
+    /// The fault points behind its steps.
+    fn points(self) -> &'static [&'static str] {
+        match self {
+            Self::Create => &[
+                "backend.create.begun",
+                "backend.create.reserved",
+                "backend.create.committed",
+                "backend.create.activated",
+            ],
+            Self::Delete => &[
+                "backend.delete.begun",
+                "backend.delete.deleted",
+                "backend.delete.committed",
+            ],
+            Self::Rename => &[
+                "backend.rename.begun",
+                "backend.rename.reserved",
+                "backend.rename.activated",
+                "backend.rename.committed",
+                "backend.rename.deleted",
+            ],
+            Self::SetAcl => &[
+                "backend.setacl.begun",
+                "backend.setacl.activated",
+                "backend.setacl.committed",
+            ],
+        }
+    }
+
     /// A step of this kind is done.
     fn reached(self, step: &str) {
-        let kind = match self {
-            Self::Create => "create",
-            Self::Delete => "delete",
-            Self::Rename => "rename",
-            Self::SetAcl => "setacl",
-        };
-        faultpoint::reached(&format!("backend.{kind}.{step}"));
+        let is_of = |point: &&&str| point.ends_with(step);
+        if let Some(point) = self.points().iter().find(is_of) {
+            faultpoint::reached(point);
+        }
     }
 }
 
