@@ -93,6 +93,7 @@ class OurMurder:
     def arm(self, role, point, recorded):
         """Starts it anew, so that it dies at the point; `recorded`: with all that it writes and syncs, which is given."""
         server = self.servers[role]
+        server.idle = None  # others have connections to it
         server.stop()
         server.environment = {"RAVENRY_DIE_AT": point}
         record = None
