@@ -99,6 +99,8 @@ impl Operator {
             }
             ["rename", from, to] => self.rename(parsed(from)?, parsed(to)?).await,
             ["removed"] => self.read(removed::mailboxes).await,
+            ["quarantine"] => self.read(removed::quarantine).await,
+            ["release", id] => self.release(id).await,
             ["undelete", id, name] => self.undelete(id, name).await,
             ["expunged", name] => {
                 let name = parsed(name)?;

@@ -6,6 +6,7 @@
 mod mailbox;
 pub(crate) mod output;
 mod passwd;
+mod quarantine;
 mod quota;
 pub(crate) mod user;
 
@@ -36,6 +37,11 @@ pub(crate) enum Question {
     Quota {
         #[command(subcommand)]
         question: quota::Quota,
+    },
+    /// Mailboxes that a comparison with the MUPDATE master took away here, since they live elsewhere
+    Quarantine {
+        #[command(subcommand)]
+        question: quarantine::Quarantine,
     },
     /// Make a copy of the whole store while it is in use; the copy opens as a store
     ///
@@ -83,6 +89,7 @@ pub(super) fn carry_out(config: &Config, question: &Question) -> Result<(), Stri
         Question::User { question } => user::carry_out(config, question),
         Question::Mailbox { question } => mailbox::carry_out(config, question),
         Question::Quota { question } => quota::carry_out(config, question),
+        Question::Quarantine { question } => quarantine::carry_out(config, question),
         Question::Check { deep } => {
             let words = ["check"].into_iter().chain(deep.then_some("deep"));
             asked(config, &words.collect::<Vec<_>>())?.show(Format { json: false })
