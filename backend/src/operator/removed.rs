@@ -82,7 +82,7 @@ pub(super) fn messages(store: &Store, name: &Name) -> Done {
     Ok(answer)
 }
 
-fn time(seconds: i64) -> String {
+pub(super) fn time(seconds: i64) -> String {
     DateTime { seconds, zone: 0 }.to_string()
 }
 

@@ -5,7 +5,7 @@ use ravenry_core::mailboxes::{Acl, Name};
 
 use super::order::{Outcome, Refused};
 use super::transaction::{Answer, Transaction, or_refuse};
-use super::{Mailbox, MailboxId, SpecialUse, StoreError, Usage};
+use super::{Mailbox, MailboxId, SpecialUse, Usage};
 
 impl Transaction<'_> {
     pub(super) fn create(

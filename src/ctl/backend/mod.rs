@@ -8,6 +8,7 @@ pub(crate) mod output;
 mod passwd;
 mod quarantine;
 mod quota;
+mod resync;
 pub(crate) mod user;
 
 use std::io;
@@ -42,6 +43,13 @@ pub(crate) enum Question {
     Quarantine {
         #[command(subcommand)]
         question: quarantine::Quarantine,
+    },
+    /// How this backend and the MUPDATE master stand to each other, by the last comparison
+    Resync {
+        #[command(subcommand)]
+        question: Option<resync::Resync>,
+        #[command(flatten)]
+        format: Format,
     },
     /// Make a copy of the whole store while it is in use; the copy opens as a store
     ///
@@ -90,6 +98,9 @@ pub(super) fn carry_out(config: &Config, question: &Question) -> Result<(), Stri
         Question::Mailbox { question } => mailbox::carry_out(config, question),
         Question::Quota { question } => quota::carry_out(config, question),
         Question::Quarantine { question } => quarantine::carry_out(config, question),
+        Question::Resync { question, format } => {
+            resync::carry_out(config, question.as_ref(), *format)
+        }
         Question::Check { deep } => {
             let words = ["check"].into_iter().chain(deep.then_some("deep"));
             asked(config, &words.collect::<Vec<_>>())?.show(Format { json: false })

@@ -10,7 +10,7 @@ use ravenry_core::rt;
 use ravenry_mupdate::{Answer, Ask, Held};
 
 use super::super::Facts;
-use super::super::claims::{Claim, Claimed};
+use super::super::claims::Claimed;
 use super::super::master::Trouble;
 use super::super::settle::{Action, decide};
 use super::Means;
@@ -115,7 +115,7 @@ impl Means {
     ) -> Result<Vec<Taken<'p>>, String> {
         let mut claimed = Vec::new();
         for &planned in batch {
-            match self.coordinator.claims.try_claim(vec![Claim::Name(planned.name.clone())]) {
+            match self.coordinator.claims.try_claim(&planned.name) {
                 Some(claim) => claimed.push((planned, claim)),
                 None => done.changed += 1,
             }
@@ -126,7 +126,11 @@ impl Means {
         let mut taken = Vec::new();
         for (planned, claim) in claimed {
             let facts = here.remove(&planned.name);
-            let action = decide(facts.as_ref(), held.get(&planned.name), &self.coordinator.master.own);
+            let action = decide(
+                facts.as_ref(),
+                held.get(&planned.name),
+                &self.coordinator.master.own,
+            );
             let pushes = |action| matches!(action, Action::Push | Action::Activate);
             if action == planned.action || (pushes(action) && pushes(planned.action)) {
                 taken.push(Taken {
@@ -190,7 +194,10 @@ impl Means {
     }
 
     async fn put_away(&self, taken: &[Taken<'_>], done: &mut Done) {
-        let away: Vec<_> = taken.iter().filter(|it| it.action == Action::Away).collect();
+        let away: Vec<_> = taken
+            .iter()
+            .filter(|it| it.action == Action::Away)
+            .collect();
         let order = |it: &&Taken<'_>| Order::Quarantine {
             name: it.planned.name.clone(),
             why: it.planned.why.clone().into_owned(),

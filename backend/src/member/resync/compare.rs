@@ -18,7 +18,7 @@ use ravenry_mupdate::{Answer, Ask, Client, Held};
 use super::super::Facts;
 use super::super::settle::Action;
 use super::apply::{Done, said};
-use super::counters::ResyncCounters;
+use super::counters::Counters;
 use super::plan::{ByName, Plan, Planned, Waits, unlisted};
 use super::{Means, kept};
 use crate::store::{Refused, Store, StoreError};
@@ -59,7 +59,7 @@ pub(crate) struct Standing {
 /// What does comparisons, and remembers the last.
 pub(super) struct Work {
     means: Means,
-    counters: ResyncCounters,
+    counters: Counters,
     last: RefCell<Option<Compared>>,
     failed: RefCell<Option<(i64, String)>>,
     doing: Cell<Option<&'static str>>,
@@ -73,7 +73,7 @@ struct Sides {
 }
 
 impl Work {
-    pub(super) fn new(means: Means, counters: ResyncCounters) -> Self {
+    pub(super) fn new(means: Means, counters: Counters) -> Self {
         Self {
             means,
             counters,
@@ -115,7 +115,9 @@ impl Work {
         let waiting = self.last.borrow().clone();
         let waiting = waiting.filter(|last| last.plan.waits().is_some());
         let Some(Compared { plan, .. }) = waiting else {
-            return Err("nothing waits: `ravenry ctl backend resync` says how it stands".to_owned());
+            return Err(
+                "nothing waits: `ravenry ctl backend resync` says how it stands".to_owned(),
+            );
         };
         self.doing.set(Some("carrying out what waited"));
         let planned: Vec<&Planned> = plan.deletions().collect();
@@ -149,8 +151,8 @@ impl Work {
     async fn compare_and_mend(&self) -> Result<(), String> {
         let at = seconds_now();
         let mut plan = self.plan().await?;
-        plan.leave(|name| self.means.coordinator.claims.covers(name));
-        let (plan, waits) = (Arc::new(plan), plan.waits());
+        plan.leave(|name| self.means.coordinator.claims.cover(name));
+        let (waits, plan) = (plan.waits(), Arc::new(plan));
         self.say(&plan, waits);
         if !plan.all.is_empty() {
             self.keep(Arc::clone(&plan), at).await;
@@ -305,5 +307,7 @@ fn unread(error: StoreError) -> String {
 /// The time, in seconds since 1970.
 fn seconds_now() -> i64 {
     let since = rt::wall_clock().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }

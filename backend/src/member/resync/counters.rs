@@ -10,7 +10,7 @@ use super::Done;
 
 /// The numbers. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct ResyncCounters(Arc<Numbers>);
+pub(super) struct Counters(Arc<Numbers>);
 
 #[derive(Debug, Default)]
 struct Numbers {
@@ -22,7 +22,7 @@ struct Numbers {
     waiting: AtomicU64,
 }
 
-impl ResyncCounters {
+impl Counters {
     pub(super) fn compared(&self) {
         self.0.compared.fetch_add(1, Relaxed);
     }
@@ -46,8 +46,7 @@ impl ResyncCounters {
     }
 
     /// As they are shown.
-    #[must_use]
-    pub fn samples(&self) -> Vec<Sample> {
+    pub(super) fn samples(&self) -> Vec<Sample> {
         let sample = |name, help, kind, value: &AtomicU64| Sample {
             name,
             help,

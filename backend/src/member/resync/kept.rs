@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(
             shown,
             "# What is here, on backend1.murder.test, compared with the MUPDATE master 127.0.0.1:3905\n\
-             # at 01-Jan-1970 00:00:00 +0000: 7 mailboxes here, 9 at the master\n\
+             # at  1-Jan-1970 00:00:00 +0000: 7 mailboxes here, 9 at the master\n\
              at once\tpush\ta\tnew\nat once\tout of MUPDATE\tb0\tgone\n"
         );
         let shown = text(&plan(21), 0, place);

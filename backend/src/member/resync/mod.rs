@@ -14,21 +14,22 @@ mod task;
 
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
 
+use ravenry_core::metrics::Sample;
 use ravenry_core::rt::channel::{self, OneSender, SendError};
 
 pub(crate) use self::apply::Done;
-use self::compare::Work;
 pub(crate) use self::compare::{Compared, Standing};
-pub use self::counters::ResyncCounters;
+use self::counters::Counters;
+pub(super) use self::kept::path;
 pub(crate) use self::kept::word;
 pub(crate) use self::plan::{Planned, Waits};
-pub(super) use self::task::ResyncTask;
+pub(super) use self::task::{Asked, ResyncTask};
 use super::coordinator::Coordinator;
 
 /// Questions that wait.
 const QUESTIONS_MAX: usize = 16;
+
 /// What a comparison needs.
 pub(super) struct Means {
     pub(super) coordinator: Rc<Coordinator>,
@@ -53,6 +54,7 @@ pub(crate) enum Wanted {
 #[derive(Clone)]
 pub(crate) struct Resync {
     questions: channel::Sender<Question>,
+    counters: Counters,
 }
 
 struct Question {
@@ -60,15 +62,15 @@ struct Question {
     answer: OneSender<Result<Standing, String>>,
 }
 
-/// The task and the way to it. `every`: between comparisons in the background; zero: there are none.
-pub(super) fn resync(
-    means: Means,
-    every: Duration,
-    counters: ResyncCounters,
-) -> (Resync, ResyncTask) {
+/// The way to a task, and what the task is made from.
+pub(super) fn way() -> (Resync, Asked) {
     let (ask, questions) = channel::channel(QUESTIONS_MAX);
-    let task = ResyncTask::new(Work::new(means, counters), questions, every);
-    (Resync { questions: ask }, task)
+    let counters = Counters::default();
+    let resync = Resync {
+        questions: ask,
+        counters: counters.clone(),
+    };
+    (resync, Asked::new(questions, counters))
 }
 
 impl Resync {
@@ -80,7 +82,12 @@ impl Resync {
             Err(SendError::Full(_)) => return Err("too many questions wait: try again".to_owned()),
             Err(SendError::Closed(_)) => return Err(STOPPING.to_owned()),
         }
-        standing.await.unwrap_or_else(|_| Err(STOPPING.to_owned()))
+        let ended = |_| Err(STOPPING.to_owned());
+        standing.await.unwrap_or_else(ended)
+    }
+
+    pub(super) fn samples(&self) -> Vec<Sample> {
+        self.counters.samples()
     }
 }
 

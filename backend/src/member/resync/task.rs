@@ -9,7 +9,8 @@ use ravenry_core::rt::channel::Receiver;
 use ravenry_core::rt::{self, Either, Instant, random};
 
 use super::compare::Work;
-use super::{Question, Wanted};
+use super::counters::Counters;
+use super::{Means, Question, Wanted};
 
 /// Between two comparisons that nobody asked for, however often the connection breaks.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -26,9 +27,10 @@ pub(crate) struct ResyncTask {
 }
 
 /// Questions as they come.
-struct Asked {
+pub(crate) struct Asked {
     questions: Receiver<Question>,
     later: VecDeque<Question>,
+    counters: Counters,
 }
 
 /// What happens next.
@@ -41,11 +43,9 @@ enum Next {
 }
 
 impl ResyncTask {
-    pub(super) fn new(work: Work, questions: Receiver<Question>, every: Duration) -> Self {
-        let asked = Asked {
-            questions,
-            later: VecDeque::new(),
-        };
+    /// `every`: between comparisons in the background; zero: there are none.
+    pub(crate) fn new(means: Means, asked: Asked, every: Duration) -> Self {
+        let work = Work::new(means, asked.counters.clone());
         Self { work, asked, every }
     }
 
@@ -82,7 +82,11 @@ impl ResyncTask {
         let client = self.work.client();
         let connected = async {
             rt::sleep_until(not_before).await;
-            client.connected(compared).await
+            match client.connected(compared).await {
+                Some(connection) => connection,
+                // The client has ended, and so will this.
+                None => pending().await,
+            }
         };
         let due = async {
             match due {
@@ -124,6 +128,14 @@ impl ResyncTask {
 }
 
 impl Asked {
+    pub(super) fn new(questions: Receiver<Question>, counters: Counters) -> Self {
+        Self {
+            questions,
+            later: VecDeque::new(),
+            counters,
+        }
+    }
+
     /// The next question that something has to be done for.
     async fn next(&mut self, work: &Work) -> Question {
         if let Some(question) = self.later.pop_front() {

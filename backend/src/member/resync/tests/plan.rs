@@ -57,7 +57,13 @@ fn shown(plan: &Plan) -> Vec<String> {
 fn the_four_differences_of_the_concept_and_what_is_left_alone() {
     let (mut here, mut at_master) = agreed(3);
     for text in [
-        "acl", "elsewhere", "new", "part", "reserved", "soon", "busy",
+        "acl",
+        "elsewhere",
+        "new",
+        "part",
+        "reserved",
+        "soon",
+        "busy",
     ] {
         here.insert(name(text), facts("default", "a\tl\t"));
     }
