@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use ravenry_backend::store::{Settings, Store};
-use ravenry_backend::{Committer, Member, MemberParts, MemberTask, Operator, Parts, committer, member};
+use ravenry_backend::{
+    Committer, Member, MemberParts, MemberTask, Operator, Parts, committer, member,
+};
 use ravenry_core::config::{Backend, Config};
 use ravenry_mupdate::FollowerConfig;
 
@@ -80,6 +82,8 @@ pub(crate) fn open(config: &Config, shared: &Shared) -> Result<Option<(Parts, Ta
                 store: store.clone(),
                 orders: orders.clone(),
                 disk: disk.clone(),
+                state_dir: config.state_dir.clone(),
+                compare_every: backend.compare_every,
             });
             (member, Some((task, settings)))
         }

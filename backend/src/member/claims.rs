@@ -72,7 +72,11 @@ pub(crate) struct Claimed {
 
 impl Claims {
     /// Claims these; `None`: others kept them for longer than `within`.
-    pub(crate) async fn claim(self: &Rc<Self>, claims: Vec<Claim>, within: Duration) -> Option<Claimed> {
+    pub(crate) async fn claim(
+        self: &Rc<Self>,
+        claims: Vec<Claim>,
+        within: Duration,
+    ) -> Option<Claimed> {
         let mut claimed = self.enter(claims);
         if self.is_free(claimed.number) {
             return Some(claimed);
@@ -96,10 +100,25 @@ impl Claims {
         self.ended.get()
     }
 
+    /// Claims a name now, if nobody has it or waits for it.
+    pub(crate) fn try_claim(self: &Rc<Self>, name: &Name) -> Option<Claimed> {
+        let claimed = self.enter(vec![Claim::Name(name.clone())]);
+        self.is_free(claimed.number).then_some(claimed)
+    }
+
+    /// Whether somebody has claimed this name, or waits for it.
+    pub(crate) fn cover(&self, name: &Name) -> bool {
+        let all = self.all.borrow();
+        let mut claims = all.values().flat_map(|entry| &entry.claims);
+        claims.any(|claim| claim.covers(name))
+    }
+
     fn enter(self: &Rc<Self>, claims: Vec<Claim>) -> Claimed {
         let number = self.next.replace(self.next.get() + 1);
         let waker = None;
-        self.all.borrow_mut().insert(number, Entry { claims, waker });
+        self.all
+            .borrow_mut()
+            .insert(number, Entry { claims, waker });
         Claimed {
             book: Rc::clone(self),
             number,
@@ -114,7 +133,10 @@ impl Claims {
             return false;
         };
         let conflicts = |entry: &Entry| {
-            let mut pairs = entry.claims.iter().flat_map(|a| own.claims.iter().map(move |b| (a, b)));
+            let mut pairs = entry
+                .claims
+                .iter()
+                .flat_map(|a| own.claims.iter().map(move |b| (a, b)));
             pairs.any(|(a, b)| a.conflicts(b))
         };
         !all.range(..number).any(|(_, entry)| conflicts(entry))
@@ -182,6 +204,9 @@ mod tests {
         // It waits for the first, and the one behind it for both.
         let second = claims.enter(vec![tree("a")]);
         let third = claims.enter(vec![one("a.x")]);
+        assert!(claims.cover(&name("a.y")) && !claims.cover(&name("b.y")));
+        assert!(claims.try_claim(&name("a.y")).is_none());
+        assert!(claims.try_claim(&name("b.y")).is_some());
         assert!(!claims.is_free(second.number) && !claims.is_free(third.number));
         drop(first);
         assert!(claims.is_free(second.number) && !claims.is_free(third.number));
@@ -196,7 +221,9 @@ mod tests {
         let outcome = rt::block_on(rt::ShardConfig::default(), async {
             let claims = Rc::new(Claims::default());
             let held = claim_now(&claims, vec![one("a")]).unwrap();
-            let late = claims.claim(vec![one("a")], Duration::from_millis(20)).await;
+            let late = claims
+                .claim(vec![one("a")], Duration::from_millis(20))
+                .await;
             assert!(late.is_none());
             let book = Rc::clone(&claims);
             rt::spawn(async move {

@@ -11,6 +11,7 @@ mod lists;
 mod long;
 mod quota;
 mod removed;
+mod resync;
 #[cfg(test)]
 mod tests;
 
@@ -99,6 +100,12 @@ impl Operator {
             }
             ["rename", from, to] => self.rename(parsed(from)?, parsed(to)?).await,
             ["removed"] => self.read(removed::mailboxes).await,
+            ["quarantine"] => self.read(removed::quarantine).await,
+            ["release", id] => self.release(id).await,
+            ["resync"] => self.resync().await,
+            ["resync", "plan"] => self.resync_plan().await,
+            ["resync", "now"] => self.resync_now().await,
+            ["resync", "apply"] => self.resync_apply().await,
             ["undelete", id, name] => self.undelete(id, name).await,
             ["expunged", name] => {
                 let name = parsed(name)?;
@@ -206,7 +213,9 @@ pub(crate) fn refused(name: &Name, refused: Refused) -> String {
             "{what} is at {server} by the MUPDATE master, and here as well: nothing has changed"
         ),
         Refused::Busy => {
-            format!("{what}: another change of it is under way, here or at another server: try again")
+            format!(
+                "{what}: another change of it is under way, here or at another server: try again"
+            )
         }
         Refused::MasterAway => format!(
             "{what}: the MUPDATE master can't be reached, and nothing has changed: the log says why"
