@@ -21,6 +21,9 @@ class Case:
     way: str  # the client's server: "frontend" or "backend"
     power: bool  # what wasn't synced is lost with the process
 
+    def begun(self, murder):
+        return Run(murder, self)
+
     @property
     def name(self):
         parts = [self.operation.key, f"{self.step.armed}", f"through the {self.way}", *["power lost"] * self.power]
@@ -32,6 +35,25 @@ class Case:
         dies = self.step.victim == ("backend1" if self.way == "backend" else "frontend")
         return (SILENCE,) if dies else self.step.reply
 
+    def run(self, murder):
+        """Carries it out; gives what it saw, for the table. Fails where anything is otherwise than claimed."""
+        step, current = self.step, self.begun(murder)
+        current.prepare()
+        reply, text = current.crash()
+        state = current.settled()
+        wrong = []
+        if step.leaves and current.saw != step.leaves:
+            wrong.append(f"it left {current.saw}, claimed is {step.leaves}")
+        if state != step.ends:
+            wrong.append(f"it ends {state}, claimed is {step.ends}")
+        if reply not in self.may_reply:
+            wrong.append(f"the client was told {text or reply}, claimed is {' or '.join(self.may_reply)}")
+        if reply == OK and state != DONE:
+            wrong.append(f"the client was told {text}, and it is {state}")
+        assert not wrong, "; ".join(wrong)
+        current.repeat(state)
+        return {"state": state, "agreed": current.agreed, "note": f"{state}, the client was told {reply}"}
+
 
 class Run:
     """A case under way, with a user of its own."""
@@ -42,6 +64,8 @@ class Run:
         self.contents = {}  # of each mailbox, what its messages say
         self.role = "backend1" if case.way == "backend" else "frontend"
         self.saw = {}
+        self.elsewhere = set()  # mailboxes that have to be at backend2
+        self.started = None  # when the victim was started again
 
     # ------------------------------------------------------------------ names
 
@@ -106,6 +130,8 @@ class Run:
         with self.murder.session("backend1", ADMIN) as admin:
             for box in self.operation.before:
                 patiently(lambda box=box: admin.command(f"CREATE {self.internal(box)}")).ok()
+            if self.operation.by_admin:
+                patiently(lambda: admin.command(f"SETACL {self.internal('')} {ADMIN} lrx")).ok()
         with self.murder.session("backend1", self.user) as user:
             for box, count in self.operation.before.items():
                 self.contents[box] = []
@@ -134,8 +160,13 @@ class Run:
         with self.client() as client:
             tag, reply = self.carry_out_until_it_dies(client, victim)
             self.after_death(record)
+            self.meanwhile()
+            self.started = time.monotonic()
             self.murder.restart(step.victim)
             return told(client, tag, reply)
+
+    def meanwhile(self):
+        """What others do before its next start: nothing."""
 
     def carry_out_until_it_dies(self, client, victim):
         """The tag of the command in which it died, and the reply, where it has been read."""
@@ -192,14 +223,14 @@ class Run:
             master, local, other = self.at_master(), self.at_backend("backend1"), self.at_backend("backend2")
             seen = self.at_frontend()
             last[0] = f"the master has {master}, backend1 {local}, backend2 {other}, the frontend {sorted(seen)}"
-            wanted = {box: (ACTIVE, "backend1", rights) for box, rights in local.items()}
-            return not other and master == wanted and seen == set(local)
-        started = time.monotonic()
+            wanted = {box: (ACTIVE, backend, rights) for backend, held in (("backend1", local), ("backend2", other))
+                      for box, rights in held.items()}
+            alone = set(other) == self.elsewhere and not self.elsewhere & set(local)
+            return alone and master == wanted and seen == set(wanted)
         try:
             poll("all to agree", CONVERGENCE, agree)
         except AssertionError as late:
             raise AssertionError(f"{late}: {last[0]}") from None
-        return time.monotonic() - started
 
     def at_frontend(self):
         try:
@@ -215,6 +246,7 @@ class Run:
         local = self.at_backend("backend1")
         found = self.messages(local)
         for word, boxes, rights in self.outcomes():
+            boxes = {box: come for box, come in boxes.items() if box not in self.elsewhere}
             contents = {box: [text for source in come for text in self.contents[source]] for box, come in boxes.items()}
             if found == contents and all(local[box] == has for box, has in rights.items()):
                 return word
@@ -226,6 +258,12 @@ class Run:
         before = {box: (box,) for box in operation.before}
         was = {box: "" if operation.key == "setacl" else "lrs" for box in operation.rights}
         return (DONE, operation.after, operation.rights), (UNDONE, before, was)
+
+    def settled(self):
+        """All agree, and it is DONE or UNDONE."""
+        self.until_all_agree()
+        self.agreed = time.monotonic() - self.started
+        return self.state()
 
     def repeat(self, state):
         """The operation once more: OK, or NO because it is done already; and then it is done."""
@@ -276,25 +314,3 @@ def patiently(command):
         if answer.status != "NO" or answer.code not in ("UNAVAILABLE", "INUSE") or time.monotonic() > until:
             return answer
         time.sleep(0.1)
-
-
-def run(murder, case):
-    """Carries a case out; gives what it saw, for the table. Fails where anything is otherwise than claimed."""
-    step = case.step
-    current = Run(murder, case)
-    current.prepare()
-    reply, text = current.crash()
-    agreed = current.until_all_agree()
-    state = current.state()
-    wrong = []
-    if step.leaves and current.saw != step.leaves:
-        wrong.append(f"it left {current.saw}, claimed is {step.leaves}")
-    if state != step.ends:
-        wrong.append(f"it ends {state}, claimed is {step.ends}")
-    if reply not in case.may_reply:
-        wrong.append(f"the client was told {text or reply}, claimed is {' or '.join(case.may_reply)}")
-    if reply == OK and state != DONE:
-        wrong.append(f"the client was told {text}, and it is {state}")
-    assert not wrong, "; ".join(wrong)
-    current.repeat(state)
-    return {"reply": reply, "text": text, "state": state, "agreed": agreed}

@@ -128,7 +128,7 @@ DELETE_USER = Operation(
         Step("backend.delete.begun", in_both(USER, ACTIVE, THERE), NO_NEED, UNDONE, (SILENCE,)),
         Step("backend.delete.deleted", in_both(USER, NOTHING, THERE), START_PUSHES, UNDONE, (SILENCE,)),
         Step("backend.delete.committed", in_both(USER, NOTHING, NOTHING), NO_NEED, DONE, (SILENCE,)),
-        Step("master.delete.asked", {"": (ACTIVE, THERE), "one": (NOTHING, THERE), "two": (ACTIVE, THERE)}, SETTLES_IN, UNDONE, (NO,),
+        Step("master.delete.asked", {"": (NOTHING, THERE), "one": (ACTIVE, THERE), "two": (ACTIVE, THERE)}, SETTLES_IN, UNDONE, (NO,),
              nth=2),
         Step("master.delete.committed", in_both(USER, NOTHING, THERE), SETTLES_IN, UNDONE, (NO,), nth=3),
     ), ways=("backend",), by_admin=True)
@@ -195,5 +195,32 @@ DELETEACL = rights("deleteacl", "DELETEACL {INBOX}.box {other}", rights={"box": 
 OPERATIONS = (CREATE, CREATE_DEEP, DELETE, DELETE_USER, RENAME, RENAME_TREE, RENAME_INBOX, SETACL, DELETEACL)
 
 
-def points():
-    return sorted({step.point for operation in OPERATIONS for step in operation.steps})
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """While backend1 is dead, backend2 is asked to make one of the names. `answer`: what it says; `ends`: what has come of
+    backend1's operation then; `quarantined`: backend1 has put its own away, with what is in it."""
+
+    operation: Operation
+    point: str
+    box: str
+    answer: str
+    ends: str
+    quarantined: bool = False
+
+    @property
+    def step(self):
+        return Step(self.point, {}, "", self.ends, (NO,))
+
+
+CONTESTS = (
+    Contest(CREATE, "backend.create.begun", "new", OK, UNDONE),
+    Contest(CREATE, "backend.create.reserved", "new", NO, UNDONE),
+    Contest(CREATE, "backend.create.committed", "new", NO, DONE),
+    Contest(DELETE, "backend.delete.begun", "old", NO, UNDONE),
+    Contest(DELETE, "backend.delete.deleted", "old", OK, DONE, quarantined=True),
+    Contest(DELETE, "backend.delete.committed", "old", OK, DONE),
+    Contest(RENAME, "backend.rename.reserved", "new", NO, UNDONE),
+    Contest(RENAME, "backend.rename.activated", "new", NO, UNDONE),
+    Contest(RENAME, "backend.rename.committed", "old", NO, DONE),
+    Contest(RENAME, "backend.rename.deleted", "old", OK, DONE),
+)

@@ -1,6 +1,6 @@
 """The crash matrix as a table: what is claimed, and what a run has seen of it."""
 
-from matrix import DONE, OPERATIONS, SILENCE
+from matrix import CONTESTS, DONE, OPERATIONS, SILENCE
 
 HEAD = """\
 # The crash matrix
@@ -19,6 +19,14 @@ tagged reply at most, and OK only where the operation is done; the operation, do
 "Leaves" is what the master / the backend has of each name. "Ends" is what the operation comes to when all run again.
 "Told" is what a client may have been told whose own server lives: `nothing` where the frontend dies, and for a client of the backend
 where that dies.
+
+"""
+
+CONTEST_HEAD = """
+
+## While it is dead, another backend wants the name
+
+The name goes to one of them, takes messages there, and nothing of the other's is lost.
 
 """
 
@@ -83,12 +91,26 @@ def table(results):
     lines = ["| operation | dies at | which is when | leaves (master / backend) | what mends it | ends | told | killed | power lost |",
              "|---|---|---|---|---|---|---|---|---|"]
     for operation in OPERATIONS:
-        command = operation.command.replace("{INBOX}", "INBOX").replace("{other}", "bob")
         for step in operation.steps:
             told = " or ".join(step.reply) if step.reply != (SILENCE,) else SILENCE
-            lines.append(f"| {command} | `{step.armed}` | {meaning(step)} | {left(step)} | {step.mends} | {step.ends} | {told} | "
+            lines.append(f"| {shown(operation)} | `{step.armed}` | {meaning(step)} | {left(step)} | {step.mends} | {step.ends} | {told} | "
                          f"{verdict(results, operation, step)} |")
     return "\n".join(lines)
+
+
+def contests(results):
+    """The second table: another backend wants the name."""
+    lines = ["| operation | backend1 dies at | backend2 is asked to make | and says | backend1's operation ends | result |", "|---|---|---|---|---|---|"]
+    for contest in CONTESTS:
+        of = [result for case, result in results.items() if getattr(case, "contest", None) is contest]
+        word = "not run" if not of else "FAILED" if isinstance(of[0], Exception) else "ok"
+        ends = f"{contest.ends}; what it had there is in quarantine" if contest.quarantined else contest.ends
+        lines.append(f"| {shown(contest.operation)} | `{contest.point}` | {contest.box} | {contest.answer} | {ends} | {word} |")
+    return "\n".join(lines)
+
+
+def shown(operation):
+    return operation.command.replace("{INBOX}", "INBOX").replace("{other}", "bob")
 
 
 def page(results):
@@ -97,6 +119,6 @@ def page(results):
     behind = ""
     if seconds:
         carried = sum(result["state"] == DONE for result in done)
-        behind = (f"\n\n{len(done)} of {len(results)} cases passed; {carried} ended done. From the next start on all agreed "
-                  f"within {seconds[-1]:.1f} s, half of them within {seconds[len(seconds) // 2]:.1f} s.")
-    return HEAD + table(results) + behind + "\n"
+        behind = (f"\n\n{len(done)} of {len(results)} cases passed; {carried} ended done. All agreed within {seconds[-1]:.1f} s of "
+                  f"the beginning of the next start, half of them within {seconds[len(seconds) // 2]:.1f} s.")
+    return HEAD + table(results) + behind + CONTEST_HEAD + contests(results) + "\n"

@@ -24,9 +24,11 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 
 import page  # noqa: E402
-from case import Case, run  # noqa: E402
-from matrix import OPERATIONS  # noqa: E402
+from case import Case  # noqa: E402
+from contest import ContestCase  # noqa: E402
+from matrix import CONTESTS, OPERATIONS  # noqa: E402
 from murder import BINARY, ROOT  # noqa: E402
+from noticed import NOTICED  # noqa: E402
 from our_murder import OurMurder  # noqa: E402
 from power_loss import strace_works  # noqa: E402
 
@@ -41,6 +43,8 @@ def cases(only, short):
             found.append(Case(operation, step, ways[0], True))
     if short:
         found = [case for case in found if case.operation.short and case.way == "frontend" and not case.power]
+    else:
+        found += [*map(ContestCase, CONTESTS), *NOTICED]
     return [case for case in found if not only or any(part in case.name for part in only)]
 
 
@@ -105,7 +109,7 @@ class Job:
         self.report.running.append(case.name)
         try:
             self.murder = self.murder or OurMurder()
-            result = run(self.murder, case)
+            result = case.run(self.murder)
         except Exception as error:  # a case may fail in any way
             self.report.results[case] = error
             self.report.failure(case.name, time.monotonic() - started, error, self.murder)
@@ -113,7 +117,7 @@ class Job:
         else:
             self.report.results[case] = result
             self.report.say("ok", case.name, time.monotonic() - started,
-                            f"{result['state']}, the client was told {result['reply']}, agreed in {result['agreed']:.1f} s")
+                            f"{result['note']}, all agreed in {result['agreed']:.1f} s")
         finally:
             self.report.running.remove(case.name)
 
