@@ -22,10 +22,10 @@ class ContestCase(Case):
         contest = self.contest
         assert current.answer.status == contest.answer, f"backend2 says {current.answer.text}, claimed is {contest.answer}"
         state = current.settled()
-        assert state == contest.ends, f"it ends {state}, claimed is {contest.ends}"
+        assert contest.ends in state, f"it ends {' or '.join(state)}, claimed is {contest.ends}"
         current.check_the_winner()
         current.check_the_quarantine()
-        return {"state": state, "agreed": current.agreed, "note": f"{state}, backend2 said {contest.answer}"}
+        return {"state": contest.ends, "agreed": current.agreed, "note": f"{contest.ends}, backend2 said {contest.answer}"}
 
 
 class Contested(Run):

@@ -69,5 +69,5 @@ NOTICED = (
     Noticed("an operation that ends otherwise", CREATE, replace(BEGUN, ends=DONE), "it ends undone"),
     Noticed("a message that is lost", DELETE, COMMITTED, "neither done nor undone", Forgetful),
     Noticed("a name that no backend has", CREATE, BEGUN, "all to agree", Haunted),
-    Noticed("a backend without syncs", DELETE, COMMITTED, "all to agree", Syncless, power=True),
+    Noticed("a backend without syncs", DELETE, COMMITTED, "neither done nor undone", Syncless, power=True),
 )

@@ -37,6 +37,7 @@ passwd_file = "users"
 imap = ["{host}:{port}"]
 partitions = {{ default = "data/spool" }}
 proxy_users = ["mailproxy"]
+autocreate_inbox = false
 """
 
 MEMBER = """
