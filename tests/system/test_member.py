@@ -292,7 +292,8 @@ def test_member_many_at_once(world):
 
 @ours
 def test_member_a_large_tree(world):
-    """More names than are on their way to the master at once: renamed and deleted as a whole."""
+    """More names than are on their way to the master at once: renamed as a whole; deleted only when the master's guard allows
+    it, and all there until then."""
     with Site(world) as site:
         sessions = [site.admin() for _ in range(16)]
         for number in range(20):
@@ -309,6 +310,10 @@ def test_member_a_large_tree(world):
                 records = session.say("LIST", site.server + "!").ok().records
             return {record.name for record in records if record.kind == "MAILBOX"}
         assert mailboxes(admin, "*") == names == held()
+        said = operator(site.backend, "mailbox", "delete", "new", "--recursive", code=1)
+        assert "too many mailboxes taken away" in said, said
+        assert mailboxes(admin, "*") == names == held()
+        site.master.ctl("mupdate", "allow", "store")
         operator(site.backend, "mailbox", "delete", "new", "--recursive")
         assert mailboxes(admin, "*") == set() == held()
 
@@ -370,6 +375,7 @@ def test_member_subscriptions_to_names_elsewhere(world):
         listed = alice.listed(alice.command('LIST (SUBSCRIBED) "" "*"').ok())
         assert {"\\subscribed", "\\nonexistent"} <= listed["proj"] == listed["never.was"], listed
         assert "\\subscribed" in listed["INBOX"] and "\\nonexistent" not in listed["INBOX"]
+        alice.close()
         site.backend.stop()
         site.backend.start()
         alice = world.at(site.backend, "alice")
