@@ -48,6 +48,9 @@ struct Taken<'p> {
     _claimed: Claimed,
 }
 
+/// A name and what the master said.
+type Refusal<'t, 'p> = (&'t Taken<'p>, String);
+
 impl Done {
     /// In the log, where there is something to say.
     pub(super) fn say(&self) {
@@ -100,7 +103,8 @@ impl Means {
     ) -> Result<(), String> {
         for batch in planned.chunks(BATCH) {
             let taken = self.take(batch, done).await?;
-            self.tell_master(&taken, done).await?;
+            let refused = self.tell_master(&taken, done).await?;
+            self.look_again(refused, done).await?;
             self.put_away(&taken, done).await;
             rt::yield_now().await;
         }
@@ -147,10 +151,14 @@ impl Means {
     }
 
     /// What the master is asked for; RESERVEs have been answered before any ACTIVATE of the same name.
-    async fn tell_master(&self, taken: &[Taken<'_>], done: &mut Done) -> Result<(), String> {
+    async fn tell_master<'t, 'p>(
+        &self,
+        taken: &'t [Taken<'p>],
+        done: &mut Done,
+    ) -> Result<Vec<Refusal<'t, 'p>>, String> {
         let location = |facts: &Facts| self.coordinator.master.location(&facts.partition);
         let mut reserve = Vec::new();
-        let mut rest = Vec::new();
+        let (mut rest, mut refused) = (Vec::new(), Vec::new());
         for it in taken {
             let name = it.planned.name.clone();
             match (it.action, &it.facts) {
@@ -163,14 +171,36 @@ impl Means {
                 _ => {}
             }
         }
-        for it in self.ask_each(reserve, done).await? {
+        for it in self.ask_each(reserve, &mut refused).await? {
             if let Some(facts) = &it.facts {
                 let ask = activate(it.planned.name.clone(), facts, location);
                 rest.push((it, ask));
             }
         }
-        for it in self.ask_each(rest, done).await? {
+        for it in self.ask_each(rest, &mut refused).await? {
             done.carried_out(it.planned, it.action);
+        }
+        Ok(refused)
+    }
+
+    /// What the master has refused may have been done by somebody else: then there is nothing left to do.
+    async fn look_again(
+        &self,
+        refused: Vec<Refusal<'_, '_>>,
+        done: &mut Done,
+    ) -> Result<(), String> {
+        let names = refused.iter().map(|(it, _)| it.planned.name.clone());
+        let held = self.find(&names.collect::<Vec<_>>()).await?;
+        for (it, why) in refused {
+            let name = &it.planned.name;
+            match decide(
+                it.facts.as_ref(),
+                held.get(name),
+                &self.coordinator.master.own,
+            ) {
+                Action::Nothing => done.changed += 1,
+                _ => done.refused(it.planned, why),
+            }
         }
         Ok(())
     }
@@ -179,14 +209,14 @@ impl Means {
     async fn ask_each<'t, 'p>(
         &self,
         asks: Vec<(&'t Taken<'p>, Ask)>,
-        done: &mut Done,
+        refused: &mut Vec<Refusal<'t, 'p>>,
     ) -> Result<Vec<&'t Taken<'p>>, String> {
         let (of, asks): (Vec<_>, Vec<_>) = asks.into_iter().unzip();
         let mut yes = Vec::new();
         let answers = self.coordinator.master.ask(asks).await;
         for (it, answer) in of.into_iter().zip(answers.map_err(said)?) {
             match answer {
-                Answer::Refused(why) => done.refused(it.planned, why),
+                Answer::Refused(why) => refused.push((it, why)),
                 Answer::Done | Answer::Found(_) => yes.push(it),
             }
         }

@@ -97,6 +97,7 @@ mod tests {
             all,
             here: 7,
             held: 9,
+            names: 9,
             left: 0,
         }
     }

@@ -41,6 +41,8 @@ pub(crate) struct Plan {
     pub(crate) here: usize,
     /// Names that the master holds of this server.
     pub(crate) held: usize,
+    /// Names of either.
+    pub(crate) names: usize,
     /// Names that an operation is under way for, here or at another server.
     pub(crate) left: usize,
 }
@@ -71,8 +73,10 @@ impl Plan {
             held: held.values().filter(ours).count(),
             ..Self::default()
         };
-        let only_held = held.keys().filter(|name| !here.contains_key(*name));
+        let only_held = held.values().filter(ours).map(|held| &held.name);
+        let only_held = only_held.filter(|name| !here.contains_key(*name));
         for name in here.keys().chain(only_held) {
+            plan.names += 1;
             let (facts, at_master) = (here.get(name), held.get(name));
             let action = decide(facts, at_master, own);
             // Another server is about to make it, or has failed to.
@@ -115,9 +119,8 @@ impl Plan {
     /// Whether the deletions have to wait, all of them.
     pub(crate) fn waits(&self) -> Option<Waits> {
         let deletions = self.deletions().count();
-        let mailboxes = self.here.max(self.held);
-        if deletions > DELETIONS_FREE.max(mailboxes / DELETIONS_SHARE) {
-            return Some(Waits::TooMany(deletions, mailboxes));
+        if deletions > DELETIONS_FREE.max(self.names / DELETIONS_SHARE) {
+            return Some(Waits::TooMany(deletions, self.names));
         }
         // A small server has no more: another server name or directory looks like this. One mailbox is too few to tell.
         let away = self.count(Action::Away);

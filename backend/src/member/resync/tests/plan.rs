@@ -127,7 +127,7 @@ fn more_deletions_than_the_limit_wait() {
         (0, 0, 0, None),
         (100, 20, 0, None),
         (100, 10, 10, None),
-        (100, 11, 10, Some(Waits::TooMany(21, 111))),
+        (100, 11, 10, Some(Waits::TooMany(21, 121))),
         (100, 0, 21, Some(Waits::TooMany(21, 121))),
         (1000, 52, 0, None),
         (1000, 53, 0, Some(Waits::TooMany(53, 1053))),
