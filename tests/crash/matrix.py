@@ -168,6 +168,25 @@ RENAME_TREE = Operation(
         Step("master.delete.committed", tree((NOTHING, NOTHING), (ACTIVE, THERE)), NO_NEED, DONE, (OK,), nth=2),
     ))
 
+MANY = tuple(f"n{n:02}" for n in range(24))
+
+
+def many(of):
+    return (of, *(f"{of}.{name}" for name in MANY))
+
+
+# more names than a comparison takes out of the list by itself
+RENAME_LARGE = Operation(
+    "rename a large tree", "RENAME {INBOX}.old {INBOX}.new", {"": 1, **dict.fromkeys(many("old"), 0), "old": 2, "old.n07": 1},
+    {"": ("",), **{f"new{name[3:]}": (name,) for name in many("old")}}, (
+        Step("backend.rename.reserved", in_both(many("old"), ACTIVE, THERE) | in_both(many("new"), RESERVED, NOTHING),
+             START_TAKES_OUT, UNDONE, (NO,)),
+        Step("backend.rename.activated", in_both(many("old"), ACTIVE, THERE) | in_both(many("new"), ACTIVE, NOTHING),
+             START_TAKES_OUT, UNDONE, (NO,)),
+        Step("backend.rename.committed", in_both(many("old"), ACTIVE, NOTHING) | in_both(many("new"), ACTIVE, THERE),
+             START_TAKES_OUT, DONE, (NO,)),
+    ))
+
 RENAME_INBOX = Operation(
     "rename INBOX", "RENAME {INBOX} {INBOX}.kept", {"": 3, "by": 1}, {"": (), "by": ("by",), "kept": ("",)}, (
         Step("backend.rename.reserved", {"": (ACTIVE, THERE), "kept": (RESERVED, NOTHING)}, START_TAKES_OUT, UNDONE, (NO,)),
@@ -192,7 +211,7 @@ def rights(operation, command, **more):
 SETACL = rights("setacl", "SETACL {INBOX}.box {other} lrs", rights={"box": "lrs"}, short=True)
 DELETEACL = rights("deleteacl", "DELETEACL {INBOX}.box {other}", rights={"box": ""})
 
-OPERATIONS = (CREATE, CREATE_DEEP, DELETE, DELETE_USER, RENAME, RENAME_TREE, RENAME_INBOX, SETACL, DELETEACL)
+OPERATIONS = (CREATE, CREATE_DEEP, DELETE, DELETE_USER, RENAME, RENAME_TREE, RENAME_LARGE, RENAME_INBOX, SETACL, DELETEACL)
 
 
 @dataclass(frozen=True, eq=False)
