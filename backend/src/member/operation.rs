@@ -112,6 +112,22 @@ impl Coordinator {
         let (effects, _claimed) = self.begin(kind, make).await?;
         kind.reached("begun");
         let effects = Arc::new(effects);
+        if kind != Kind::Rename || effects.is_empty() {
+            return self.steps(kind, make, effects).await;
+        }
+        let note = self.note(names(&effects)).await?;
+        let done = self.steps(kind, make, effects).await;
+        self.ended(note).await;
+        done
+    }
+
+    /// All steps but the first.
+    async fn steps(
+        &self,
+        kind: Kind,
+        make: &Make,
+        effects: Arc<Vec<Effect>>,
+    ) -> Result<Vec<crate::store::Outcome>, Stopped> {
         let gone = self.before(kind, &effects).await?;
         let outcomes = match self.commit(make, &effects).await {
             Ok(outcomes) => outcomes,

@@ -50,6 +50,14 @@ impl Pending {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.borrow().is_empty()
+    }
+
+    pub(super) fn has(&self, name: &Name) -> bool {
+        self.names.borrow().contains(name)
+    }
+
     /// The next behind `last`, or the first, when there is one; it stays.
     async fn next(&self, last: Option<&Name>) -> Name {
         let next = || {
@@ -194,6 +202,9 @@ impl Coordinator {
                     Ok(_) => {}
                 }
                 self.pending.names.borrow_mut().remove(&name);
+                if self.pending.is_empty() {
+                    self.drop_notes().await;
+                }
             }
         };
         rt::select(rt::draining(), work).await;

@@ -151,7 +151,8 @@ impl Work {
     async fn compare_and_mend(&self) -> Result<(), String> {
         let at = seconds_now();
         let mut plan = self.plan().await?;
-        plan.leave(|name| self.means.coordinator.claims.cover(name));
+        let coordinator = &self.means.coordinator;
+        plan.leave(|name| coordinator.claims.cover(name) || coordinator.pending.has(name));
         let (waits, plan) = (plan.waits(), Arc::new(plan));
         self.say(&plan, waits);
         if !plan.all.is_empty() {
