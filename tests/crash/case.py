@@ -26,14 +26,16 @@ class Case:
 
     @property
     def name(self):
-        parts = [self.operation.key, f"{self.step.armed}", f"through the {self.way}", *["power lost"] * self.power]
+        point = self.step.armed + " and backend1 with it" * self.step.both
+        parts = [self.operation.key, point, f"through the {self.way}", *["power lost"] * self.power]
         return ", ".join(parts)
 
     @property
     def may_reply(self):
         """Whose own server dies hears nothing."""
         dies = self.step.victim == ("backend1" if self.way == "backend" else "frontend")
-        return (SILENCE,) if dies else self.step.reply
+        # of the two that die together one may be a moment earlier
+        return (SILENCE,) if dies else (*self.step.reply, SILENCE) if self.step.both and self.way == "backend" else self.step.reply
 
     def run(self, murder):
         """Carries it out; gives what it saw, for the table. Fails where anything is otherwise than claimed."""
@@ -159,10 +161,13 @@ class Run:
             self.append(user, box, len(self.contents[box]))
         with self.client() as client:
             tag, reply = self.carry_out_until_it_dies(client, victim)
+            if step.both:
+                self.murder.servers["backend1"].kill()
             self.after_death(record)
             self.meanwhile()
             self.started = time.monotonic()
-            self.murder.restart(step.victim)
+            for role in [step.victim, *["backend1"] * step.both]:
+                self.murder.restart(role)
             return told(client, tag, reply)
 
     def meanwhile(self):
@@ -190,7 +195,8 @@ class Run:
         if not step.leaves:
             return
         if step.victim == "master":
-            master, backend = self.at_master(self.murder.remains("master")), self.at_backend("backend1")
+            beside = self.murder.remains("backend1") if step.both else None
+            master, backend = self.at_master(self.murder.remains("master")), self.at_backend("backend1", beside)
         else:
             master, backend = self.at_master(), self.at_backend("backend1", self.murder.remains("backend1"))
         self.murder.bury()

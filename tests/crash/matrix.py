@@ -14,6 +14,7 @@ DONE, UNDONE = "done", "undone"
 OK, NO, SILENCE = "OK", "NO", "nothing"
 
 # what mends it
+BOTH = "the next starts of both: the backend has the master agree with what it has"
 NO_NEED = "nothing has to be mended"
 START_PUSHES = "the backend's next start: what it alone has goes to the master"
 START_ACTIVATES = "the backend's next start: what it has is made active"
@@ -36,6 +37,7 @@ class Step:
     ends: str
     reply: tuple
     nth: int = 1
+    both: bool = False  # backend1 dies with the master
 
     @property
     def victim(self):
@@ -96,6 +98,8 @@ CREATE = Operation(
         Step("master.reserve.committed", at(new=(RESERVED, NOTHING)), SETTLES_OUT, UNDONE, (NO,)),
         Step("master.activate.asked", at(new=(RESERVED, THERE)), SETTLES_IN, DONE, (OK, NO)),
         Step("master.activate.committed", at(new=(ACTIVE, THERE)), NO_NEED, DONE, (OK, NO)),
+        Step("master.reserve.committed", at(new=(RESERVED, NOTHING)), BOTH, UNDONE, (NO,), both=True),
+        Step("master.activate.asked", at(new=(RESERVED, THERE)), BOTH, DONE, (OK, NO), both=True),
         *frontend("frontend.create.forwarded", "frontend.create.answered"),
     ), short=True)
 
@@ -119,6 +123,7 @@ DELETE = Operation(
         Step("backend.delete.committed", at(old=(NOTHING, NOTHING)), NO_NEED, DONE, (NO,)),
         Step("master.delete.asked", at(old=(ACTIVE, THERE)), NO_NEED, UNDONE, (NO,)),
         Step("master.delete.committed", at(old=(NOTHING, THERE)), SETTLES_IN, UNDONE, (NO,)),
+        Step("master.delete.committed", at(old=(NOTHING, THERE)), BOTH, UNDONE, (NO,), both=True),
         *frontend("frontend.delete.forwarded", "frontend.delete.answered"),
     ), short=True)
 
@@ -185,6 +190,10 @@ RENAME_LARGE = Operation(
              START_TAKES_OUT, UNDONE, (NO,)),
         Step("backend.rename.committed", in_both(many("old"), ACTIVE, NOTHING) | in_both(many("new"), ACTIVE, THERE),
              START_TAKES_OUT, DONE, (NO,)),
+        Step("master.activate.committed", in_both(many("old"), ACTIVE, THERE) | in_both(many("new"), ACTIVE, NOTHING),
+             BOTH, UNDONE, (NO,), nth=25, both=True),
+        Step("master.deactivate.asked", in_both(many("old"), ACTIVE, NOTHING) | in_both(many("new"), ACTIVE, THERE),
+             BOTH, DONE, (OK, NO), both=True),
     ))
 
 RENAME_INBOX = Operation(
@@ -204,6 +213,7 @@ def rights(operation, command, **more):
             Step("backend.setacl.committed", at(box=(NEW, NEW)), NO_NEED, DONE, (NO,)),
             Step("master.activate.asked", at(box=(OLD, OLD)), NO_NEED, UNDONE, (NO,)),
             Step("master.activate.committed", at(box=(NEW, OLD)), SETTLES_RIGHTS, UNDONE, (NO,)),
+            Step("master.activate.committed", at(box=(NEW, OLD)), BOTH, UNDONE, (NO,), both=True),
             *frontend("frontend.setacl.forwarded", "frontend.setacl.answered"),
         ), **more)
 

@@ -65,10 +65,20 @@ def meaning(step):
     return says if step.nth == 1 else f"{says}, the {step.nth}. time"
 
 
+def died_at(step):
+    return f"`{step.armed}`" + ", and the backend with it" * step.both
+
+
 def left(step):
+    """Names of which both have the same are one entry; a tree is told by its top."""
     if not step.leaves:
         return "the backend goes on"
-    return "; ".join(f"{box or 'INBOX'}: {master} / {backend}" for box, (master, backend) in step.leaves.items())
+    by_state = {}
+    for box, state in step.leaves.items():
+        boxes = by_state.setdefault(state, [])
+        if not (box.count(".") and box.split(".")[0] in boxes and len(step.leaves) > 6):
+            boxes.append(box or "INBOX")
+    return "; ".join(f"{', '.join(boxes)}: {master} / {backend}" for (master, backend), boxes in by_state.items())
 
 
 def verdict(results, operation, step):
@@ -93,7 +103,7 @@ def table(results):
     for operation in OPERATIONS:
         for step in operation.steps:
             told = " or ".join(step.reply) if step.reply != (SILENCE,) else SILENCE
-            lines.append(f"| {shown(operation)} | `{step.armed}` | {meaning(step)} | {left(step)} | {step.mends} | {step.ends} | {told} | "
+            lines.append(f"| {shown(operation)} | {died_at(step)} | {meaning(step)} | {left(step)} | {step.mends} | {step.ends} | {told} | "
                          f"{verdict(results, operation, step)} |")
     return "\n".join(lines)
 
