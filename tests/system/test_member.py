@@ -68,20 +68,25 @@ def test_member_makes_changes_on_cyrus_master(world):
 
 @ours
 def test_member_a_name_that_is_taken_elsewhere(world):
-    with Site(world) as site:
-        admin = site.admin()
-        site.elsewhere("taken")
-        site.elsewhere("deep.taken", active=False)
-        admin.command("CREATE taken").no("ALREADYEXISTS")
-        admin.command("CREATE deep.taken").no("ALREADYEXISTS")
-        assert site.held("deep") is None, "what was reserved on the way is given back"
-        admin.command("CREATE deep").ok()
-        admin.command("CREATE own").ok()
-        for name in ("taken", "deep.taken"):
-            admin.command(f"RENAME own {name}").no("ALREADYEXISTS")
-        assert mailboxes(admin, "*") == {"own", "deep"}
-        assert site.is_active("own") and site.held("taken").location == OTHER
-        assert site.held("deep.taken").kind == "RESERVE"
+    for cyrus in (False, True):
+        with Site(world, cyrus=cyrus) as site:
+            taken(site, *(f"{site.top}{name}" for name in ("taken", "deep", "own")))
+
+
+def taken(site, name, deep, own):
+    admin = site.admin()
+    site.elsewhere(name)
+    site.elsewhere(f"{deep}.taken", active=False)
+    admin.command(f"CREATE {name}").no("ALREADYEXISTS")
+    admin.command(f"CREATE {deep}.taken").no("ALREADYEXISTS")
+    assert site.held(deep) is None, "what was reserved on the way is given back"
+    admin.command(f"CREATE {deep}").ok()
+    admin.command(f"CREATE {own}").ok()
+    for other in (name, f"{deep}.taken"):
+        admin.command(f"RENAME {own} {other}").no("ALREADYEXISTS")
+    assert mailboxes(admin, "*") == {own, deep}
+    assert site.is_active(own) and site.held(name).location == OTHER
+    assert site.held(f"{deep}.taken").kind == "RESERVE"
 
 
 @ours
@@ -229,12 +234,13 @@ def test_member_a_master_that_does_not_answer(world):
 def test_member_a_master_that_dies_between_the_steps(world):
     """The line is cut after ever so many bytes: whatever was answered, backend and master come to agree, and what was
     answered OK is so."""
-    with Site(world) as site:
-        admin = site.admin()
-        for cut in range(0, 260, 37):
-            for direction in (UP, DOWN):
-                for kind in ("create", "rename", "delete", "setacl"):
-                    cut_off(site, admin, f"{kind}{cut}{direction}", kind, direction, cut)
+    for cyrus in (False, True):
+        with Site(world, cyrus=cyrus) as site:
+            admin = site.admin()
+            for cut in range(0, 260, 74 if cyrus else 37):
+                for direction in (UP, DOWN):
+                    for kind in ("create", "rename", "delete", "setacl"):
+                        cut_off(site, admin, f"{site.top}{kind}{cut}{direction}", kind, direction, cut)
 
 
 def cut_off(site, admin, name, kind, direction, cut):
@@ -423,3 +429,52 @@ def test_member_says_so(world):
         assert want.upper() in {word.upper() for word in session.capabilities()}
         said = operator_run(site.backend, "check")
         assert f"a member of the murder of {host}:{port}" in said, said
+
+
+@ours
+def test_member_what_the_store_refuses_is_given_back(world):
+    """The master has agreed, and the store hasn't: a quota, say. No name stays reserved."""
+    with Site(world) as site:
+        alice = world.at(site.backend, "alice")
+        operator(site.backend, "quota", "set", "user.alice", "mailbox=2")
+        alice.command("CREATE INBOX.a").ok()
+        alice.command("CREATE INBOX.b").no("OVERQUOTA")
+        alice.command("CREATE INBOX.c.d").no("OVERQUOTA")
+        alice.command("RENAME INBOX INBOX.e").no("OVERQUOTA")
+        with site.session() as session:
+            held = session.say("LIST", site.server + "!").ok().names
+        assert set(held) == {"user.alice", "user.alice.a"}
+        assert site.is_active("user.alice") and site.is_active("user.alice.a")
+
+
+@ours
+def test_member_whose_account_may_not_write(world):
+    """The master's own words reach whoever asked."""
+    for account, words in (("frontend", "may not change anything"), ("backend1", "bound to another server")):
+        with Site(world, account=account) as site:
+            admin = site.admin()
+            answer = admin.command("CREATE new").no("UNAVAILABLE")
+            assert words in answer.text, answer
+            assert words in operator(site.backend, "mailbox", "create", "new", code=1)
+            assert mailboxes(admin, "*") == set() and site.held("new") is None
+
+
+@ours
+def test_member_a_name_that_is_lost_between_reserve_and_activate(world):
+    """What has been made goes again, and so does the level above that was made for it."""
+    with Site(world) as site:
+        admin = site.admin()
+        site.asked()
+        admin.command("CREATE one.name").ok()
+        sent = site.line.heard
+        # RESERVE goes through, and a part of what follows it.
+        site.line.stop(UP, re.search(rb"^\S+ ACTIVATE", sent, re.M).start() + 30)
+        tag = admin.start("CREATE two.name")
+        poll("the name to be reserved", 10, lambda: site.held("two.name"))
+        site.gone("two.name")
+        site.elsewhere("two.name")
+        site.line.free()
+        admin.finish(tag).no("ALREADYEXISTS")
+        assert mailboxes(admin, "*") == {"one", "one.name"}
+        assert site.held("two") is None and site.held("two.name").location == OTHER
+        assert operator(site.backend, "mailbox", "removed").count("two") == 2
