@@ -71,7 +71,7 @@ class Site:
             return {record.name: record.acl if record.kind == "MAILBOX" else None for record in found}
 
     def here(self):
-        return {line[0] for line in rows(self.backend, "mailbox", "list")}
+        return {line.split("\t")[0] for line in ctl(self.backend, "mailbox", "list").splitlines()}
 
     def make(self, *names):
         for name in names:
