@@ -139,7 +139,12 @@ impl Coordinator {
             asks.extend(self.asks(name, action, local));
             actions.push(action);
         }
-        self.all_done(asks).await?;
+        // A name that another server gets in between stays that one's: a Cyrus master would let an ACTIVATE take it.
+        let (first, then): (Vec<_>, Vec<_>) = asks
+            .into_iter()
+            .partition(|ask| matches!(ask, Ask::Reserve { .. }));
+        self.all_done(first).await?;
+        self.all_done(then).await?;
         Ok(actions)
     }
 
