@@ -71,7 +71,7 @@ class Site:
             return {record.name: record.acl if record.kind == "MAILBOX" else None for record in found}
 
     def here(self):
-        return {line[0] for line in rows(self.backend, "mailbox", "list")}
+        return {line.split("\t")[0] for line in ctl(self.backend, "mailbox", "list").splitlines()}
 
     def make(self, *names):
         for name in names:
@@ -376,9 +376,7 @@ def test_resync_a_master_that_falls_silent_is_compared_with_again(world):
         assert site.held() == before and len(site.here()) == 41
 
 
-@ours
-def test_resync_in_the_background_finds_what_drifted(world):
-    site = Site(world, more='compare_every = "1s"')
+def drift(site):
     site.make("user.alice", "user.alice.a")
     before = site.held()
     with site.asks() as master:
@@ -387,6 +385,41 @@ def test_resync_in_the_background_finds_what_drifted(world):
         master.activate("user.alice", site.place, "anyone\tl\t")
     poll("the drift to be mended", 20, lambda: site.held() == before)
     assert site.here() == set(before)
+
+
+@ours
+def test_resync_in_the_background_finds_what_drifted(world):
+    with Site(world, more='compare_every = "1s"') as site:
+        drift(site)
+
+
+@ours
+def test_resync_in_the_background_finds_what_drifted_from_a_cyrus_master(world):
+    with Site(world, cyrus=True, more='compare_every = "1s"') as site:
+        drift(site)
+
+
+@ours
+def test_resync_a_backend_that_was_alone_joins(world):
+    """All that it has is pushed, but for the names that somebody has already."""
+    site = Site(world)
+    config = site.backend.config
+    joined = config.read_text()
+    site.backend.stop()
+    config.write_text(joined[:joined.index("[mupdate.client]")] + joined[joined.index("[limits]"):])
+    site.backend.start().idle = None
+    assert "no member of a murder" in ctl(site.backend, "resync", code=1)
+    site.make("user.alice", *(f"user.alice.m{number}" for number in range(25)), "shared")
+    site.mail("INBOX.m3", b"1")
+    site.to_another("shared")
+    site.backend.stop()
+    config.write_text(joined)
+    site.backend.start().idle = None
+    facts = site.facts()
+    assert number(facts, "pushed", "into quarantine", "waiting") == (26, 1, 0), facts
+    assert set(site.held()) == site.here() and len(site.here()) == 26
+    session = world.at(site.backend, "alice")
+    assert session.exists(session.select("INBOX.m3").ok()) == 1
 
 
 @ours

@@ -54,8 +54,8 @@ impl Pending {
         self.names.borrow().is_empty()
     }
 
-    pub(super) fn has(&self, name: &Name) -> bool {
-        self.names.borrow().contains(name)
+    pub(super) fn all(&self) -> BTreeSet<Name> {
+        self.names.borrow().clone()
     }
 
     /// The next behind `last`, or the first, when there is one; it stays.
@@ -147,7 +147,12 @@ impl Coordinator {
             asks.extend(self.asks(name, action, local));
             actions.push(action);
         }
-        self.all_done(asks).await?;
+        // A name that another server gets in between stays that one's: a Cyrus master would let an ACTIVATE take it.
+        let (first, then): (Vec<_>, Vec<_>) = asks
+            .into_iter()
+            .partition(|ask| matches!(ask, Ask::Reserve { .. }));
+        self.all_done(first).await?;
+        self.all_done(then).await?;
         Ok(actions)
     }
 

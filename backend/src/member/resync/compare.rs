@@ -150,9 +150,7 @@ impl Work {
 
     async fn compare_and_mend(&self) -> Result<(), String> {
         let at = seconds_now();
-        let mut plan = self.plan().await?;
-        let coordinator = &self.means.coordinator;
-        plan.leave(|name| coordinator.claims.cover(name) || coordinator.pending.has(name));
+        let plan = self.plan().await?;
         let (waits, plan) = (plan.waits(), Arc::new(plan));
         self.say(&plan, waits);
         if !plan.all.is_empty() {
@@ -193,9 +191,14 @@ impl Work {
             held.extend(means.find(names).await?);
         }
         let own = means.own().to_owned();
-        means
-            .on_disk(move |_| Ok(Plan::new(&here, &held, &own)))
-            .await
+        let claims = means.coordinator.claims.all();
+        let waiting = means.coordinator.pending.all();
+        let plan = move |_: &Store| {
+            let mut plan = Plan::new(&here, &held, &own);
+            plan.leave(|name| waiting.contains(name) || claims.iter().any(|claim| claim.covers(name)));
+            Ok(plan)
+        };
+        means.on_disk(plan).await
     }
 
     /// What the log has of a plan, before anything is done.
