@@ -6,7 +6,7 @@ use ravenry_backend::store::{Settings, Store};
 use ravenry_backend::{Committer, Operator, Parts, committer};
 use ravenry_core::config::{Backend, Config};
 
-use crate::serve::pool;
+use crate::instance::pool;
 
 /// Threads that read and write messages: as many as a disk can use at once.
 const DISK_THREADS: usize = 16;

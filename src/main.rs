@@ -4,6 +4,7 @@ mod backend;
 mod ctl;
 mod frontend;
 mod import;
+mod instance;
 mod mupdate;
 mod notify;
 mod password;
