@@ -62,14 +62,11 @@ impl Instance {
             acceptor: acceptor(&reloaded)?,
             admission: admission.clone(),
         };
-        let (backend, committer) = backend::open(config)?.unzip();
+        let (backend, tasks) = backend::open(config, &shared)?.unzip();
         if let Some(parts) = &backend {
             stats.show_store(parts.store.clone());
         }
-        let operator = backend
-            .as_ref()
-            .map(|parts| backend::operator(config, parts));
-        let core = mupdate::start(config, &plan, &shared, (&stats, operator.zip(committer)))?;
+        let core = mupdate::start(config, &plan, &shared, (&stats, tasks))?;
         let frontend = frontend::parts(config, &shared, &core)?;
         let roles = Roles { frontend, backend };
         let shards = shards::start(config, &plan, &shared, &reloaded, (&roles, &stats))?;

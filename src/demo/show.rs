@@ -217,7 +217,7 @@ fn quoted(path: &Path) -> String {
 
 fn add(text: &mut String, line: &str) {
     // Into a string: it can't fail.
-    drop(writeln!(text, "{line}"));
+    let _ = writeln!(text, "{line}");
 }
 
 #[cfg(test)]
