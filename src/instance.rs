@@ -40,6 +40,8 @@ pub(crate) struct Shared {
 
 /// A server that runs.
 pub(crate) struct Instance {
+    /// What the log calls it; nothing, where it is the only one.
+    label: Option<&'static str>,
     reloaded: Reloaded,
     shards: Vec<ShardHandle>,
     core: Core,
@@ -48,8 +50,20 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// Starts it: its listeners are bound when this returns.
-    pub(crate) fn start(config: &Config, log: Arc<LogGuard>) -> Result<Self, String> {
+    /// Starts it: its listeners are bound when this returns. Its threads have this label.
+    pub(crate) fn start(
+        config: &Config,
+        label: Option<&'static str>,
+        log: Arc<LogGuard>,
+    ) -> Result<Self, String> {
+        rt::set_label(label);
+        let started = Self::start_labelled(config, log);
+        rt::set_label(None);
+        let named = |why| label.map_or_else(|| format!("{why}"), |label| format!("{label}: {why}"));
+        started.map_err(named)
+    }
+
+    fn start_labelled(config: &Config, log: Arc<LogGuard>) -> Result<Self, String> {
         let plan = Plan::new(config);
         for warning in config.warnings().iter().chain(&plan.check_host()?) {
             tracing::warn!("{warning}");
@@ -74,6 +88,7 @@ impl Instance {
         stats.watch(handles.map(ShardHandle::stats).collect());
         tracing::info!(shards = shards.len(), "ready");
         Ok(Self {
+            label: rt::label(),
             reloaded,
             shards,
             core,
@@ -88,17 +103,31 @@ impl Instance {
         handles.any(ShardHandle::is_finished) || self.core.has_ended()
     }
 
+    /// What the log calls it.
+    pub(crate) fn label(&self) -> Option<&'static str> {
+        self.label
+    }
+
     /// Reads certificates, users and groups again.
     pub(crate) fn reload(&mut self) {
-        drop(self.reloaded.again());
+        self.labelled(|instance| drop(instance.reloaded.again()));
     }
 
     /// Reads them for each who has asked for it meanwhile.
     pub(crate) fn reload_for_who_asked(&mut self) {
         while let Ok(answer) = self.core.asked.try_recv() {
+            let outcome = self.labelled(|instance| instance.reloaded.again());
             // Whoever asked may have gone; the log has it too.
-            drop(answer.send(self.reloaded.again()));
+            drop(answer.send(outcome));
         }
+    }
+
+    /// What the main thread does for it is in the log as its own.
+    fn labelled<T>(&mut self, done: impl FnOnce(&mut Self) -> T) -> T {
+        rt::set_label(self.label);
+        let result = done(self);
+        rt::set_label(None);
+        result
     }
 
     /// How long its end may take.
@@ -108,11 +137,13 @@ impl Instance {
 
     /// Ends it: clients are sent away, then the core goes.
     pub(crate) fn end(self) {
+        rt::set_label(self.label);
         let open = || self.admission.open();
         tracing::info!(connections = open(), within = ?self.drain, "stopping");
         stop::end(self.shards, self.drain, open);
         stop::end(vec![self.core.handle], CORE_GRACE, open);
         tracing::info!("stopped");
+        rt::set_label(None);
     }
 }
 

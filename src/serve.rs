@@ -59,7 +59,7 @@ pub(crate) fn serve(config: &Config) -> Result<(), Failed> {
 
 fn run(config: &Config, guard: Arc<LogGuard>) -> Result<(), String> {
     let notify = Notify::from_environment();
-    let mut instance = Instance::start(config, guard)?;
+    let mut instance = Instance::start(config, None, guard)?;
     notify.ready();
     let outcome = until_told(std::slice::from_mut(&mut instance));
     notify.stopping(instance.ends_within());
@@ -75,13 +75,18 @@ pub(crate) fn until_told(instances: &mut [Instance]) -> Result<(), String> {
         match signals::wait(LOOK_EVERY) {
             Some(Signal::Terminate) => return Ok(()),
             Some(Signal::Hangup) => instances.iter_mut().for_each(Instance::reload),
-            None if instances.iter().any(Instance::has_died) => {
-                return Err("a shard or the mupdate core has ended; see the log".to_owned());
-            }
             None => {}
         }
         instances
             .iter_mut()
             .for_each(Instance::reload_for_who_asked);
+        if let Some(died) = instances.iter().find(|instance| instance.has_died()) {
+            let whose = died
+                .label()
+                .map_or_else(String::new, |label| format!(" of {label}"));
+            return Err(format!(
+                "a shard or the mupdate core{whose} has ended; see the log"
+            ));
+        }
     }
 }

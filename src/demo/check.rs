@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use ravenry_core::rt;
+use ravenry_core::rt::signals::{self, Signal};
 
 use super::calendar::Moment;
 use super::dialogue::Dialogue;
@@ -51,7 +52,7 @@ const STEPS: [Step; 17] = [
 ];
 
 /// Goes through it; whether all steps passed.
-pub(super) fn run(murder: &Murder, started_in: Duration) -> bool {
+pub(super) fn run(murder: &Murder, started_in: Duration) -> Result<bool, String> {
     let client = Client {
         ports: murder.ports,
         trusted: murder.trusted.clone(),
@@ -59,6 +60,9 @@ pub(super) fn run(murder: &Murder, started_in: Duration) -> bool {
     show::line(&format!("started in {:.1} s", started_in.as_secs_f64()));
     let (mut passed, mut failed) = (0, 0);
     for (name, step) in STEPS {
+        if signals::wait(Duration::ZERO) == Some(Signal::Terminate) {
+            return Err("told to end".to_owned());
+        }
         let began = rt::now();
         let done = step(&client);
         let took = began.elapsed().as_secs_f64();
@@ -74,7 +78,7 @@ pub(super) fn run(murder: &Murder, started_in: Duration) -> bool {
         }
     }
     show::line(&format!("{passed} passed, {failed} failed"));
-    failed == 0
+    Ok(failed == 0)
 }
 
 struct Client {

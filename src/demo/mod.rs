@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
     let outcome = start(&murder, &home, &log, &mut instances).and_then(|()| {
         let took = began.elapsed();
         if options.check {
-            return Ok(check::run(&murder, took));
+            return check::run(&murder, took);
         }
         show::ready(&murder, &home, took);
         serve::until_told(&mut instances).map(|()| true)
@@ -94,10 +94,12 @@ fn start(
     instances: &mut Vec<Instance>,
 ) -> Result<(), String> {
     for server in &murder.servers {
-        rt::set_label(Some(server.label));
-        let instance = Instance::start(&server.config()?, Arc::clone(log));
-        rt::set_label(None);
-        instances.push(instance.map_err(|why| format!("{}: {why}", server.label))?);
+        let config = server.config()?;
+        instances.push(Instance::start(
+            &config,
+            Some(server.label),
+            Arc::clone(log),
+        )?);
     }
     if !home.is_furnished() {
         fill::furnish(murder, FOUND_WITHIN)?;
