@@ -1,0 +1,255 @@
+"""`ravenry demo`: a murder of ours in one process; and several roles of one configuration."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from imap_client import Conversation, message
+from marks import ours
+from murder import BINARY, Server, poll
+
+FREE = ("--imap", "0", "--imaps", "0", "--lmtp", "0", "--lmtp-bob", "0")
+READY_WITHIN = 60
+
+
+class Demo:
+    """A demo that runs, with a TMPDIR of its own."""
+
+    def __init__(self, tmp, *options):
+        environment = {**os.environ, "TMPDIR": str(tmp)}
+        self.process = subprocess.Popen([BINARY, "demo", *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, env=environment)
+        self.shown = b""
+        os.set_blocking(self.process.stdout.fileno(), False)
+
+    def until(self, text):
+        def there():
+            self.shown += self.process.stdout.read() or b""
+            assert text in self.shown or self.process.poll() is None, f"the demo ended: {self.shown.decode()}"
+            return text in self.shown
+        poll(f"the demo to say {text}", READY_WITHIN, there)
+        return self.shown.decode()
+
+    def ended(self, how=signal.SIGINT, within=10):
+        start = time.monotonic()
+        self.process.send_signal(how)
+        code = self.process.wait(timeout=30)
+        assert time.monotonic() - start < within, f"the end took {time.monotonic() - start:.1f} s"
+        self.process.stdout.close()
+        return code
+
+
+def run(tmp, *options):
+    """A demo that ends by itself: its exit code and what it said."""
+    done = subprocess.run([BINARY, "demo", *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env={**os.environ, "TMPDIR": str(tmp)}, timeout=120, text=True)
+    return done.returncode, done.stdout
+
+
+def directory(world):
+    return Path(tempfile.mkdtemp(prefix="demo-", dir=world.murder.directory))
+
+
+@ours
+def test_demo_check(world):
+    """The scripted client passes, and nothing is left."""
+    tmp = directory(world)
+    code, said = run(tmp, "--check")
+    assert code == 0, said
+    assert re.fullmatch(r"1\d passed, 0 failed", said.splitlines()[-1]), said
+    assert sum(line.startswith("ok ") for line in said.splitlines()) >= 15, said
+    assert os.listdir(tmp) == [], os.listdir(tmp)
+
+
+@ours
+def test_demo_check_can_fail(world):
+    """Messages whose files are gone: the steps that read them fail, the others pass, and the exit code says so."""
+    tmp = directory(world)
+    state = tmp / "state"
+    code, said = run(tmp, "--check", "--state-dir", state)
+    assert code == 0, said
+    files = list((state / "backend2/spool").glob("mail/*/*/*.eml"))
+    assert len(files) > 100, len(files)
+    for file in files:
+        file.unlink()
+    code, said = run(tmp, "--check", "--state-dir", state)
+    assert code == 1, said
+    assert re.search(r"^FAIL SELECT and FETCH", said, re.M), said
+    assert re.search(r"^ok   LIST", said, re.M), said
+    last = re.fullmatch(r"(\d+) passed, (\d+) failed", said.splitlines()[-1])
+    assert last and int(last[1]) > 5 and int(last[2]) >= 1, said
+
+
+@ours
+def test_demo_commands(world):
+    """What it prints works as it is printed; Ctrl-C ends it at once and leaves nothing."""
+    tmp = directory(world)
+    demo = Demo(tmp, *FREE)
+    shown = demo.until(b"Ctrl-C ends it.")
+    try:
+        commands = re.findall(r"^  ((?:curl|printf|swaks|/).*)$", shown, re.M)
+        assert len(commands) == 11, commands
+        expected = [b"shared.two", b"Message-ID: <", b"Message-ID: <", b"* SEARCH 22 ", b"", b"\r\nSubject: ", b"b OK [READ-WRITE]",
+                    b"250 2.1.5", b"250 2.1.5", b"* ACL shared.one", b"connections_open"]
+        for command, answer in zip(commands, expected):
+            if command.startswith("swaks") and not shutil.which("swaks"):
+                continue
+            done = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
+            assert done.returncode == 0, (command, done)
+            assert answer in done.stdout, (command, done.stdout[-2000:], done.stderr[-2000:])
+        port = int(re.search(r"frontend +127\.0\.0\.1: IMAP (\d+)", shown)[1])
+        with Conversation(("127.0.0.1", port)) as session:
+            session.login("alice", "alicepw").ok()
+            session.select("shared.two").ok()
+            left = os.listdir(tmp)
+            assert len(left) == 1 and left[0].startswith("ravenry-demo-"), left
+            # In IDLE, which is what keeps a session open.
+            session.send("i IDLE\r\n")
+            code = demo.ended(within=5)
+            assert code == 0, code
+    finally:
+        if demo.process.poll() is None:
+            demo.process.kill()
+            demo.process.wait()
+    assert os.listdir(tmp) == [], os.listdir(tmp)
+
+
+@ours
+def test_demo_keeps_a_state_directory(world):
+    """--state-dir: what was done is there the next time, and mail isn't put into it twice. Another's directory is refused."""
+    tmp = directory(world)
+    state = tmp / "deep/state"
+    for round_ in (1, 2):
+        demo = Demo(tmp, *FREE, "--state-dir", state)
+        try:
+            shown = demo.until(b"Ctrl-C ends it.")
+            port = int(re.search(r"frontend +127\.0\.0\.1: IMAP (\d+)", shown)[1])
+            with Conversation(("127.0.0.1", port)) as session:
+                session.login("bob", "bobpw").ok()
+                assert session.exists(session.select("INBOX").ok()) == 79 + round_
+                session.append("INBOX", message(f"round {round_}")).ok()
+                if round_ == 1:
+                    session.command("CREATE INBOX.Kept").ok()
+                else:
+                    session.select("INBOX.Kept").ok()
+            assert demo.ended(signal.SIGTERM) == 0
+        finally:
+            if demo.process.poll() is None:
+                demo.process.kill()
+                demo.process.wait()
+    log = (state / "log").read_text()
+    for label in ("master", "backend1", "backend2", "frontend"):
+        assert re.search(rf"INFO  {label} ravenry: ready", log) and re.search(rf"INFO  {label} ravenry: stopped", log), label
+    assert os.listdir(tmp) == ["deep"], os.listdir(tmp)
+    other = tmp / "other"
+    other.mkdir()
+    (other / "file").write_text("somebody's")
+    code, said = run(tmp, "--state-dir", other)
+    assert code == 1 and "isn't empty" in said, said
+    assert os.listdir(other) == ["file"]
+
+
+@ours
+def test_demo_says_which_port_is_taken(world):
+    """By another demo, too, whose listeners would share it."""
+    tmp = directory(world)
+    demo = Demo(tmp, *FREE)
+    try:
+        shown = demo.until(b"Ctrl-C ends it.")
+        port = re.search(r"IMAPS (\d+)", shown)[1]
+        code, said = run(tmp, "--imap", "0", "--imaps", port)
+        assert code == 1 and f"port {port} of 127.0.0.1 is taken" in said and "--imaps PORT" in said, said
+        assert demo.ended() == 0
+    finally:
+        if demo.process.poll() is None:
+            demo.process.kill()
+            demo.process.wait()
+    assert os.listdir(tmp) == [], os.listdir(tmp)
+
+
+ALL_ROLES = """\
+servername = "all.ravenry.test"
+state_dir = "state"
+shards = 2
+admins = ["cyrus"]
+
+[auth]
+passwd_file = "users"
+
+[mupdate.server]
+listen = ["{host}:3905"]
+[mupdate.server.users]
+all = {{ password = "mupdatepw", server = "all.ravenry.test" }}
+
+[mupdate.client]
+server = "{host}:3905"
+authname = "all"
+password = "mupdatepw"
+
+[proxy]
+imap = ["{host}:1143"]
+admin_actions = "own"
+[proxy.upstream]
+authname = "mailproxy"
+password = "mailproxypw"
+hosts = {{ "all.ravenry.test" = "{host}:2143" }}
+
+[backend]
+imap = ["{host}:2143"]
+lmtp = ["{host}:2003"]
+partitions = {{ default = "spool" }}
+proxy_users = ["mailproxy"]
+autocreate_inbox = false
+"""
+
+
+class AllRoles(Server):
+    def __init__(self, world, host):
+        self.address, self.backend = (host, 1143), (host, 2143)
+        passwd = "".join(f"{user}:{{PLAIN}}{user}pw\n" for user in ("alice", "bob", "cyrus", "mailproxy"))
+        super().__init__("all", directory(world) / "all", ALL_ROLES.format(host=host), [("users", passwd)])
+
+    def greets(self):
+        try:
+            with Conversation(self.address, deadline=5) as conversation:
+                return conversation.greeting.word
+        except OSError:
+            return None
+
+
+@ours
+def test_roles_of_one_configuration(world):
+    """A frontend, a backend and the master in one process: each has listeners of its own, and they find each other again."""
+    server = AllRoles(world, f"{world.murder.net}.66").start()
+    try:
+        with Conversation(server.address) as admin:
+            admin.login("cyrus", "cyruspw").ok()
+
+            def made():
+                return admin.command("CREATE user.alice all.ravenry.test").status == "OK"
+            poll("the backend to find the master", 15, made)
+        text = message("one process")
+        with Conversation(server.address) as session:
+            session.login("alice", "alicepw").ok()
+            session.command("CREATE INBOX.Sent").ok()
+            session.append("INBOX.Sent", text).ok()
+        server.stop()
+        server.start()
+        with Conversation(server.address) as session:
+            session.login("alice", "alicepw").ok()
+            assert session.exists(session.select("INBOX.Sent").ok()) == 1
+            assert session.body(1) == text
+            assert set(session.listed(session.command('LIST "" "*"').ok())) == {"INBOX", "INBOX.Sent"}
+        with Conversation(server.backend) as session:
+            session.login("alice", "alicepw").ok()
+            session.select("INBOX.Sent").ok()
+        held = server.ctl("mupdate", "list").splitlines()
+        assert [line.split("\t")[:3] for line in held] == [[name, "active", "all.ravenry.test!default"]
+                                                           for name in ("user.alice", "user.alice.Sent")], held
+    finally:
+        server.stop()
