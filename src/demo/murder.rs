@@ -1,7 +1,7 @@
 //! The four servers of the demo, and their configurations: files as `ravenry serve` takes them, for whoever wants to look, or
 //! to ask `ravenry ctl`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ravenry_core::config::{self, Config};
 
@@ -62,12 +62,6 @@ impl Murder {
             certificate: home.path().join(CERTIFICATE),
             trusted,
         })
-    }
-
-    /// The configuration of the frontend.
-    pub(super) fn frontend(&self) -> &Path {
-        let [.., frontend] = &self.servers;
-        &frontend.file
     }
 }
 
@@ -202,7 +196,6 @@ mod tests {
             assert!(config.warnings().is_empty(), "{:?}", config.warnings());
             crate::reload::Reloaded::open(&config).unwrap();
         }
-        assert!(murder.frontend().ends_with("frontend/ravenry.toml"));
         home.leave(Ok(true)).unwrap();
     }
 }

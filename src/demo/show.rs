@@ -60,9 +60,7 @@ fn text(murder: &Murder, home: &Home, took: Duration, ink: Ink) -> String {
     let mail: usize = FOLDERS.iter().map(|folder| folder.messages).sum();
     add(
         &mut text,
-        &format!(
-            "{mail} messages. What lives where, and who talks to whom, one needn't know: all is at the frontend."
-        ),
+        &format!("{mail} messages. The frontend has all of it, wherever it lives."),
     );
     add(&mut text, "");
     add(&mut text, &ink.bold("Try, in another terminal"));
@@ -140,7 +138,8 @@ fn commands(murder: &Murder) -> Vec<(String, &'static str)> {
         ..
     } = murder.ports;
     let certificate = quoted(&murder.certificate);
-    let frontend = quoted(murder.frontend());
+    let [master, .., frontend] = &murder.servers;
+    let (master, frontend) = (quoted(&master.file), quoted(&frontend.file));
     let program =
         std::env::current_exe().map_or_else(|_| "ravenry".to_owned(), |path| quoted(&path));
     let url = |user: &str, rest: &str| {
@@ -191,12 +190,10 @@ fn commands(murder: &Murder) -> Vec<(String, &'static str)> {
             "mail for alice, at her backend (swaks is a package of its own)",
         ),
         (deliver(lmtp2, "bob", "alice"), "and for bob, at his"),
+        (url(ADMIN, ""), "the admin sees everybody's mailboxes"),
         (
-            format!(
-                "curl -s -u {ADMIN}:{} 'imap://{HOST}:{imap}/' -X 'GETACL shared.one'",
-                password(ADMIN)
-            ),
-            "the admin asks who may do what",
+            format!("{program} ctl mupdate list --config {master}"),
+            "which mailbox is where: the master's list",
         ),
         (
             format!("{program} ctl stats --config {frontend}"),
