@@ -59,8 +59,10 @@ impl Instance {
         rt::set_label(label);
         let started = Self::start_labelled(config, log);
         rt::set_label(None);
-        let named = |why| label.map_or_else(|| format!("{why}"), |label| format!("{label}: {why}"));
-        started.map_err(named)
+        started.map_err(|why| match label {
+            Some(label) => format!("{label}: {why}"),
+            None => why,
+        })
     }
 
     fn start_labelled(config: &Config, log: Arc<LogGuard>) -> Result<Self, String> {
