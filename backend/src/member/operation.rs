@@ -138,10 +138,16 @@ impl Coordinator {
                 return Err(trouble.into());
             }
         };
+        let reserved = effects
+            .iter()
+            .zip(&answers)
+            .filter(|(effect, answer)| effect.is_made() && **answer == Answer::Done);
+        let reserved: Vec<Name> = reserved.map(|(effect, _)| effect.name.clone()).collect();
         let gone = match self.judged(effects, answers).await {
             Ok(gone) => gone,
             Err(refused) => {
-                self.settle(names(effects)).await;
+                // Nothing else has been asked for yet.
+                self.settle(reserved).await;
                 return Err(refused);
             }
         };
@@ -164,18 +170,18 @@ impl Coordinator {
                 }
                 continue;
             }
-            match found(answer)? {
-                Some(held) if self.master.is_ours(&held) => {
-                    if effect.is_gone() {
-                        gone.push(held);
-                    }
-                }
+            let Some(held) = found(answer)? else {
                 // The master has never heard of it: then it needn't forget it.
-                None => {}
-                Some(held) if held.state == State::Active => {
-                    return Err(Refused::Elsewhere(held.location.server));
-                }
-                Some(_) => return Err(Refused::Busy),
+                continue;
+            };
+            if !self.master.is_ours(&held) {
+                return Err(match held.state {
+                    State::Active => Refused::Elsewhere(held.location.server),
+                    State::Reserved | State::Moving => Refused::Busy,
+                });
+            }
+            if effect.is_gone() {
+                gone.push(held);
             }
         }
         Ok(gone)
