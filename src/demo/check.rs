@@ -9,6 +9,7 @@ use ravenry_core::rt::signals::{self, Signal};
 use super::calendar::Moment;
 use super::dialogue::Dialogue;
 use super::fill::{FOLDERS, Folder};
+use super::home::Home;
 use super::imap::{Imap, exists};
 use super::mail::{Message, Writer};
 use super::murder::{ADMIN, Murder};
@@ -52,7 +53,7 @@ const STEPS: [Step; 17] = [
 ];
 
 /// Goes through it; whether all steps passed.
-pub(super) fn run(murder: &Murder, started_in: Duration) -> Result<bool, String> {
+pub(super) fn run(murder: &Murder, home: &Home, started_in: Duration) -> Result<bool, String> {
     let client = Client {
         ports: murder.ports,
         trusted: murder.trusted.clone(),
@@ -76,6 +77,9 @@ pub(super) fn run(murder: &Murder, started_in: Duration) -> Result<bool, String>
                 show::line(&format!("FAIL {name} ({took:.2} s): {why}"));
             }
         }
+    }
+    if failed > 0 {
+        show::line(&format!("the log stays: {}", home.log_path().display()));
     }
     show::line(&format!("{passed} passed, {failed} failed"));
     Ok(failed == 0)

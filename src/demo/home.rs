@@ -1,6 +1,6 @@
 //! Where a demo keeps everything: a directory of its own that goes with it, or one that stays.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -8,12 +8,15 @@ use std::process;
 
 /// Says that mail has been put into a directory completely. It is what tells a demo's directory from others.
 const FURNISHED: &str = "furnished";
+const LOCK: &str = "lock";
 
 /// The directory.
 #[derive(Debug)]
 pub(super) struct Home {
     path: PathBuf,
     stays: bool,
+    /// Held while a demo runs there.
+    lock: Option<File>,
 }
 
 impl Home {
@@ -26,9 +29,15 @@ impl Home {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(named);
         made.map_err(failed)?;
         let path = named.canonicalize().map_err(failed)?;
-        let home = Self { path, stays: true };
-        let is_empty = fs::read_dir(&home.path).map_err(failed)?.next().is_none();
-        if !is_empty && !home.is_furnished() {
+        let mut home = Self {
+            path,
+            stays: true,
+            lock: None,
+        };
+        home.lock()?;
+        let mut others = fs::read_dir(&home.path).map_err(failed)?;
+        let is_other = |entry: io::Result<DirEntry>| entry.is_ok_and(|e| e.file_name() != LOCK);
+        if others.any(is_other) && !home.is_furnished() {
             return Err(format!(
                 "{} isn't empty, and isn't what a demo has left: name another directory, or remove it",
                 home.path.display()
@@ -37,12 +46,29 @@ impl Home {
         Ok(home)
     }
 
+    /// Two demos in one directory would write over each other's files.
+    fn lock(&mut self) -> Result<(), String> {
+        let path = self.path.join(LOCK);
+        let opened = OpenOptions::new().create(true).append(true).open(&path);
+        let file = opened.map_err(|error| format!("{}: {error}", path.display()))?;
+        file.try_lock()
+            .map_err(|why| format!("{}: another demo runs there: {why}", self.path.display()))?;
+        self.lock = Some(file);
+        Ok(())
+    }
+
     fn new(parent: &Path) -> Result<Self, String> {
         let mut number = process::id();
         loop {
             let path = parent.join(format!("ravenry-demo-{number}"));
             match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Self { path, stays: false }),
+                Ok(()) => {
+                    return Ok(Self {
+                        path,
+                        stays: false,
+                        lock: None,
+                    });
+                }
                 // What another process of this number has left.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(format!("{}: {error}", path.display())),
@@ -91,14 +117,18 @@ impl Home {
         opened.map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    /// At the end, with nothing running: one that doesn't stay is removed, but for what failed, whose log is of use.
+    /// At the end, with nothing running: one that doesn't stay is removed, but where something failed: its log is of use.
     pub(super) fn leave(self, outcome: Result<bool, String>) -> Result<bool, String> {
+        match outcome {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(why) => {
+                let log = self.log_path();
+                return Err(format!("{why}\n  the log is {}", log.display()));
+            }
+        }
         if self.stays {
             return outcome;
-        }
-        if let Err(why) = outcome {
-            let log = self.log_path();
-            return Err(format!("{why}\n  the log is {}", log.display()));
         }
         let removed = fs::remove_dir_all(&self.path);
         removed.map_err(|error| format!("{}: {error}", self.path.display()))?;
@@ -117,7 +147,12 @@ mod tests {
         let home = Home::open(Some(&path)).unwrap();
         home.write("x/y", b"z").unwrap();
         let why = Home::open(Some(&path)).unwrap_err();
+        assert!(why.contains("another demo runs there"), "{why}");
+        drop(home);
+        let why = Home::open(Some(&path)).unwrap_err();
         assert!(why.contains("isn't empty"), "{why}");
+        fs::remove_dir_all(&path).unwrap();
+        let home = Home::open(Some(&path)).unwrap();
         home.furnished().unwrap();
         assert_eq!(home.leave(Ok(true)), Ok(true));
         assert!(Home::open(Some(&path)).unwrap().is_furnished());
@@ -132,8 +167,12 @@ mod tests {
         assert!(why.contains("no\n  the log is "), "{why}");
         assert!(path.exists());
         fs::remove_dir_all(&path).unwrap();
-        let home = Home::open(None).unwrap();
-        assert_eq!(home.leave(Ok(false)), Ok(false));
-        assert!(!path.exists());
+        for passed in [true, false] {
+            let home = Home::open(None).unwrap();
+            let path = home.path().to_owned();
+            assert_eq!(home.leave(Ok(passed)), Ok(passed));
+            assert_eq!(path.exists(), !passed);
+        }
+        fs::remove_dir_all(&path).unwrap();
     }
 }

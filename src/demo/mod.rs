@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
     let outcome = start(&murder, &home, &log, &mut instances).and_then(|()| {
         let took = began.elapsed();
         if options.check {
-            return check::run(&murder, took);
+            return check::run(&murder, &home, took);
         }
         show::ready(&murder, &home, took);
         serve::until_told(&mut instances).map(|()| true)

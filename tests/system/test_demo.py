@@ -138,6 +138,8 @@ def test_demo_keeps_a_state_directory(world):
                     session.command("CREATE INBOX.Kept").ok()
                 else:
                     session.select("INBOX.Kept").ok()
+            code, said = run(tmp, *FREE, "--state-dir", state)
+            assert code == 1 and "another demo runs there" in said, said
             assert demo.ended(signal.SIGTERM) == 0
         finally:
             if demo.process.poll() is None:
@@ -174,7 +176,7 @@ def test_demo_says_which_port_is_taken(world):
 
 
 ALL_ROLES = """\
-servername = "all.ravenry.test"
+servername = "{name}.ravenry.test"
 state_dir = "state"
 shards = 2
 admins = ["cyrus"]
@@ -182,14 +184,9 @@ admins = ["cyrus"]
 [auth]
 passwd_file = "users"
 
-[mupdate.server]
-listen = ["{host}:3905"]
-[mupdate.server.users]
-all = {{ password = "mupdatepw", server = "all.ravenry.test" }}
-
 [mupdate.client]
-server = "{host}:3905"
-authname = "all"
+server = "{master}:3905"
+authname = "{name}"
 password = "mupdatepw"
 
 [proxy]
@@ -198,7 +195,7 @@ admin_actions = "own"
 [proxy.upstream]
 authname = "mailproxy"
 password = "mailproxypw"
-hosts = {{ "all.ravenry.test" = "{host}:2143" }}
+hosts = {{ "one.ravenry.test" = "{net}.66:2143", "two.ravenry.test" = "{net}.67:2143" }}
 
 [backend]
 imap = ["{host}:2143"]
@@ -208,12 +205,25 @@ proxy_users = ["mailproxy"]
 autocreate_inbox = false
 """
 
+MASTER = """
+[mupdate.server]
+listen = ["{master}:3905"]
+[mupdate.server.users]
+one = {{ password = "mupdatepw", server = "one.ravenry.test" }}
+two = {{ password = "mupdatepw", server = "two.ravenry.test" }}
+"""
+
 
 class AllRoles(Server):
-    def __init__(self, world, host):
+    """A frontend and a backend in one process; the first has the master, too."""
+
+    def __init__(self, world, name, last, more=""):
+        net = world.murder.net
+        host = f"{net}.{last}"
         self.address, self.backend = (host, 1143), (host, 2143)
         passwd = "".join(f"{user}:{{PLAIN}}{user}pw\n" for user in ("alice", "bob", "cyrus", "mailproxy"))
-        super().__init__("all", directory(world) / "all", ALL_ROLES.format(host=host), [("users", passwd)])
+        config = (ALL_ROLES + more).format(name=name, host=host, net=net, master=f"{net}.66")
+        super().__init__(name, directory(world) / name, config, [("users", passwd)])
 
     def greets(self):
         try:
@@ -225,32 +235,50 @@ class AllRoles(Server):
 
 @ours
 def test_roles_of_one_configuration(world):
-    """A frontend, a backend and the master in one process: each has listeners of its own, and they find each other again."""
-    server = AllRoles(world, f"{world.murder.net}.66").start()
+    """Frontend, backend and master in one process, frontend and backend in another: each finds each, and itself."""
+    one = AllRoles(world, "one", 66, MASTER).start()
+    two = AllRoles(world, "two", 67).start()
     try:
-        with Conversation(server.address) as admin:
+        with Conversation(one.address) as admin:
             admin.login("cyrus", "cyruspw").ok()
-
-            def made():
-                return admin.command("CREATE user.alice all.ravenry.test").status == "OK"
-            poll("the backend to find the master", 15, made)
+            for user, server in (("alice", "one"), ("bob", "two")):
+                def made():
+                    return admin.command(f"CREATE user.{user} {server}.ravenry.test").status == "OK"
+                poll("the backend to find the master", 15, made)
         text = message("one process")
-        with Conversation(server.address) as session:
+        with Conversation(two.address) as session:
             session.login("alice", "alicepw").ok()
             session.command("CREATE INBOX.Sent").ok()
             session.append("INBOX.Sent", text).ok()
-        server.stop()
-        server.start()
-        with Conversation(server.address) as session:
-            session.login("alice", "alicepw").ok()
-            assert session.exists(session.select("INBOX.Sent").ok()) == 1
-            assert session.body(1) == text
-            assert set(session.listed(session.command('LIST "" "*"').ok())) == {"INBOX", "INBOX.Sent"}
-        with Conversation(server.backend) as session:
+            session.command("SETACL INBOX.Sent bob lrs").ok()
+        for server in (two, one):
+            server.stop()
+        for server in (one, two):
+            server.start()
+        for server in (one, two):
+            with Conversation(server.address) as session:
+                session.login("alice", "alicepw").ok()
+                assert set(session.listed(session.command('LIST "" "*"').ok())) == {"INBOX", "INBOX.Sent"}
+            with Conversation(server.address) as session:
+                session.login("bob", "bobpw").ok()
+                session.select("INBOX").ok()
+                assert session.exists(session.select("user.alice.Sent").ok()) == 1
+                assert session.body(1) == text
+        with Conversation(one.backend) as session:
             session.login("alice", "alicepw").ok()
             session.select("INBOX.Sent").ok()
-        held = server.ctl("mupdate", "list").splitlines()
-        assert [line.split("\t")[:3] for line in held] == [[name, "active", "all.ravenry.test!default"]
-                                                           for name in ("user.alice", "user.alice.Sent")], held
+        held = [line.split("\t")[:3] for line in one.ctl("mupdate", "list").splitlines()]
+        assert held == [["user.alice", "active", "one.ravenry.test!default"], ["user.alice.Sent", "active", "one.ravenry.test!default"],
+                        ["user.bob", "active", "two.ravenry.test!default"]], held
     finally:
-        server.stop()
+        two.stop()
+        one.stop()
+
+
+@ours
+def test_roles_share_no_listener(world):
+    """An address that two roles name is refused: clients would come to either."""
+    server = AllRoles(world, "one", 66, MASTER)
+    server.config.write_text(server.config.read_text().replace(":2143\"]", ":1143\"]"))
+    done = subprocess.run([BINARY, "check", "--config", server.config], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and "backend.imap has" in done.stderr and "[proxy] has too" in done.stderr, done
