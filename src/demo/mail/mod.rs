@@ -13,8 +13,6 @@ use super::calendar::{DAY_SECONDS, Moment};
 
 /// How far back it goes.
 const DAYS: i64 = 90;
-/// One message in so many is no part of a conversation.
-const SINGLE_EVERY: usize = 4;
 
 /// A message.
 pub(super) struct Message {
@@ -59,7 +57,7 @@ impl Writer {
         self.rng.shuffle(&mut topics);
         let mut topics = topics.into_iter().cycle();
         while messages.len() < count {
-            if messages.len() % SINGLE_EVERY == SINGLE_EVERY - 1 {
+            if self.rng.bool() {
                 messages.push(self.single(to));
             } else {
                 let topic = topics.next().expect("invariant: there are topics");
