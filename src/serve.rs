@@ -17,6 +17,15 @@ use crate::{backend, frontend, mupdate};
 /// How often the main thread looks whether all parts still run, and who has asked for a reload.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// What SIGHUP means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hangup {
+    /// A server reads again what can be read again.
+    Reloads,
+    /// Who sat before it has gone.
+    Ends,
+}
+
 /// `serve` failed.
 pub(crate) enum Failed {
     /// Nobody has been told why yet.
@@ -61,19 +70,20 @@ fn run(config: &Config, guard: Arc<LogGuard>) -> Result<(), String> {
     let notify = Notify::from_environment();
     let mut instance = Instance::start(config, None, guard)?;
     notify.ready();
-    let outcome = until_told(std::slice::from_mut(&mut instance));
+    let outcome = until_told(std::slice::from_mut(&mut instance), Hangup::Reloads);
     notify.stopping(instance.ends_within());
     instance.end();
     outcome
 }
 
 /// Waits until the process is told to end, or a part of it has died: half a frontend is worse
-/// than none, and whoever supervises this process starts a whole one. SIGHUP reloads, and so does
-/// whoever has asked.
-pub(crate) fn until_told(instances: &mut [Instance]) -> Result<(), String> {
+/// than none, and whoever supervises this process starts a whole one. Whoever asks reloads, and so does SIGHUP,
+/// where it isn't that the terminal has gone.
+pub(crate) fn until_told(instances: &mut [Instance], hangup: Hangup) -> Result<(), String> {
     loop {
         match signals::wait(LOOK_EVERY) {
             Some(Signal::Terminate) => return Ok(()),
+            Some(Signal::Hangup) if hangup == Hangup::Ends => return Ok(()),
             Some(Signal::Hangup) => instances.iter_mut().for_each(Instance::reload),
             None => {}
         }

@@ -29,7 +29,7 @@ use self::home::Home;
 use self::murder::Murder;
 use self::ports::Ports;
 use crate::instance::Instance;
-use crate::serve;
+use crate::serve::{self, Hangup};
 
 /// How long a server may take to find the others.
 const FOUND_WITHIN: Duration = Duration::from_secs(15);
@@ -75,7 +75,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
             return check::run(&murder, &home, took);
         }
         show::ready(&murder, &home, took);
-        serve::until_told(&mut instances).map(|()| true)
+        serve::until_told(&mut instances, Hangup::Ends).map(|()| true)
     });
     end(instances);
     if let Err(why) = &outcome {

@@ -167,7 +167,8 @@ def test_demo_says_which_port_is_taken(world):
         port = re.search(r"IMAPS (\d+)", shown)[1]
         code, said = run(tmp, "--imap", "0", "--imaps", port)
         assert code == 1 and f"port {port} of 127.0.0.1 is taken" in said and "--imaps PORT" in said, said
-        assert demo.ended() == 0
+        # The terminal has gone.
+        assert demo.ended(signal.SIGHUP) == 0
     finally:
         if demo.process.poll() is None:
             demo.process.kill()
