@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -10,7 +9,7 @@ import time
 from pathlib import Path
 
 from imap_client import Conversation, message
-from marks import ours
+from marks import needs, ours
 from murder import BINARY, Server, poll
 
 FREE = ("--imap", "0", "--imaps", "0", "--lmtp", "0", "--lmtp-bob", "0")
@@ -85,52 +84,75 @@ def test_demo_check_can_fail(world):
     assert last and int(last[1]) > 5 and int(last[2]) >= 1, said
 
 
+class Running:
+    """A demo on free ports, killed where a test fails, and that leaves nothing."""
+
+    def __init__(self, world, *options):
+        self.tmp, self.options = directory(world), options
+
+    def __enter__(self):
+        self.demo = Demo(self.tmp, *FREE, *self.options)
+        self.shown = self.demo.until(b"Ctrl-C ends it.")
+        return self
+
+    def __exit__(self, kind, *_):
+        if self.demo.process.poll() is None:
+            self.demo.process.kill()
+            self.demo.process.wait()
+        if kind is None and not self.options:
+            assert os.listdir(self.tmp) == [], os.listdir(self.tmp)
+
+    def port(self, what):
+        return int(re.search(rf"{what} (\d+)", self.shown)[1])
+
+    def type(self, programs, answers):
+        """Types the lines that begin with these programs, and looks for a piece of each one's answer."""
+        lines = re.findall(rf"^  ((?:{programs}).*)$", self.shown, re.M)
+        assert len(lines) == len(answers), lines
+        for line, answer in zip(lines, answers):
+            done = subprocess.run(["bash", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
+            assert done.returncode == 0, (line, done)
+            assert answer in done.stdout, (line, done.stdout[-2000:], done.stderr[-2000:])
+
+
 @ours
+@needs("curl", "openssl")
 def test_demo_commands(world):
-    """What it prints works as it is printed; Ctrl-C ends it at once and leaves nothing."""
-    tmp = directory(world)
-    demo = Demo(tmp, *FREE)
-    shown = demo.until(b"Ctrl-C ends it.")
-    try:
-        commands = re.findall(r"^  ((?:curl|printf|swaks|/).*)$", shown, re.M)
-        expected = [b"shared.two", b"Message-ID: <", b"Message-ID: <", b"* SEARCH ", b"", b"\r\nSubject: ", b"b OK [READ-WRITE]",
-                    b"250 2.1.5", b"250 2.1.5", b"user.alice", b"\nshared.two\tactive\tbackend2.test!default\t",
-                    b"connections_open"]
-        assert len(commands) == len(expected), commands
-        for command, answer in zip(commands, expected):
-            if command.startswith("swaks") and not shutil.which("swaks"):
-                continue
-            done = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
-            assert done.returncode == 0, (command, done)
-            assert answer in done.stdout, (command, done.stdout[-2000:], done.stderr[-2000:])
-        port = int(re.search(r"frontend +127\.0\.0\.1: IMAP (\d+)", shown)[1])
-        with Conversation(("127.0.0.1", port)) as session:
+    """What it prints works as it is printed; Ctrl-C ends it at once, whoever is connected."""
+    with Running(world) as running:
+        running.type("curl|printf|/", [
+            b"shared.two", b"Message-ID: <", b"Message-ID: <", b"* SEARCH ", b"", b"\r\nSubject: ", b"b OK [READ-WRITE]",
+            b"user.alice", b"\nshared.two\tactive\tbackend2.test!default\t", b"connections_open"])
+        with Conversation(("127.0.0.1", running.port("IMAP"))) as session:
             session.login("alice", "alicepw").ok()
-            session.select("shared.two").ok()
-            left = os.listdir(tmp)
+            assert session.exists(session.select("shared.two").ok()) == 46, "45, and one that was copied there"
+            left = os.listdir(running.tmp)
             assert len(left) == 1 and left[0].startswith("ravenry-demo-"), left
-            # In IDLE, which is what keeps a session open.
             session.go_ahead(session.start("IDLE"))
-            code = demo.ended(within=5)
-            assert code == 0, code
-    finally:
-        if demo.process.poll() is None:
-            demo.process.kill()
-            demo.process.wait()
-    assert os.listdir(tmp) == [], os.listdir(tmp)
+            assert running.demo.ended(within=5) == 0
+
+
+@ours
+@needs("swaks")
+def test_demo_swaks(world):
+    """Mail by LMTP, as it is printed, is there at the frontend."""
+    with Running(world) as running:
+        running.type("swaks", [b"250 2.1.5", b"250 2.1.5"])
+        for user, count in (("alice", 110), ("bob", 80)):
+            with Conversation(("127.0.0.1", running.port("IMAP"))) as session:
+                session.login(user, user + "pw").ok()
+                assert session.exists(session.select("INBOX").ok()) == count + 1
+                assert b"Soup again?" in session.body(count + 1)
+        assert running.demo.ended() == 0
 
 
 @ours
 def test_demo_keeps_a_state_directory(world):
     """--state-dir: what was done is there the next time, and mail isn't put into it twice. Another's directory is refused."""
-    tmp = directory(world)
-    state = tmp / "deep/state"
+    state = directory(world) / "deep/state"
     for round_ in (1, 2):
-        demo = Demo(tmp, *FREE, "--state-dir", state)
-        try:
-            shown = demo.until(b"Ctrl-C ends it.")
-            port = int(re.search(r"frontend +127\.0\.0\.1: IMAP (\d+)", shown)[1])
-            with Conversation(("127.0.0.1", port)) as session:
+        with Running(world, "--state-dir", state) as running:
+            with Conversation(("127.0.0.1", running.port("IMAP"))) as session:
                 session.login("bob", "bobpw").ok()
                 assert session.exists(session.select("INBOX").ok()) == 79 + round_
                 session.append("INBOX", message(f"round {round_}")).ok()
@@ -138,42 +160,28 @@ def test_demo_keeps_a_state_directory(world):
                     session.command("CREATE INBOX.Kept").ok()
                 else:
                     session.select("INBOX.Kept").ok()
-            code, said = run(tmp, *FREE, "--state-dir", state)
+            code, said = run(running.tmp, *FREE, "--state-dir", state)
             assert code == 1 and "another demo runs there" in said, said
-            assert demo.ended(signal.SIGTERM) == 0
-        finally:
-            if demo.process.poll() is None:
-                demo.process.kill()
-                demo.process.wait()
+            assert running.demo.ended(signal.SIGTERM) == 0
+            assert os.listdir(running.tmp) == [], os.listdir(running.tmp)
     log = (state / "log").read_text()
     for label in ("master", "backend1", "backend2", "frontend"):
         assert re.search(rf"INFO  {label} ravenry: ready", log) and re.search(rf"INFO  {label} ravenry: stopped", log), label
-    assert os.listdir(tmp) == ["deep"], os.listdir(tmp)
-    other = tmp / "other"
-    other.mkdir()
+    other = directory(world)
     (other / "file").write_text("somebody's")
-    code, said = run(tmp, "--state-dir", other)
+    code, said = run(other, "--state-dir", other)
     assert code == 1 and "isn't empty" in said, said
     assert os.listdir(other) == ["file"]
 
 
 @ours
 def test_demo_says_which_port_is_taken(world):
-    """By another demo, too, whose listeners would share it."""
-    tmp = directory(world)
-    demo = Demo(tmp, *FREE)
-    try:
-        shown = demo.until(b"Ctrl-C ends it.")
-        port = re.search(r"IMAPS (\d+)", shown)[1]
-        code, said = run(tmp, "--imap", "0", "--imaps", port)
+    """By another demo, too, whose listeners would share it. A demo ends with its terminal."""
+    with Running(world) as running:
+        port = running.port("IMAPS")
+        code, said = run(running.tmp, "--imap", "0", "--imaps", str(port))
         assert code == 1 and f"port {port} of 127.0.0.1 is taken" in said and "--imaps PORT" in said, said
-        # The terminal has gone.
-        assert demo.ended(signal.SIGHUP) == 0
-    finally:
-        if demo.process.poll() is None:
-            demo.process.kill()
-            demo.process.wait()
-    assert os.listdir(tmp) == [], os.listdir(tmp)
+        assert running.demo.ended(signal.SIGHUP) == 0
 
 
 ALL_ROLES = """\
