@@ -39,7 +39,7 @@ class Cell:
 
     @property
     def name(self):
-        return " ".join(self.kinds.values())
+        return "-".join(self.kinds.values())
 
     def kind(self, node):
         return self.kinds[ROLES[node]]

@@ -3,7 +3,7 @@
 
 usage: run.py [--only TEXT] [--cells TEXT] [--list] [--jobs N] [--table FILE] [--oracle] [--logs DIR]
 
-A test is a function `test_NAME(cell)` in a file `test_*.py` beside this one; it runs in all seven cells that aren't all Cyrus'
+A test is a function `test_NAME(cell)` in a file `mixed_*.py` beside this one; it runs in all seven cells that aren't all Cyrus'
 (`--oracle`: in the eighth, too, which isn't counted). Each job takes the next cell and goes through the tests there. The last
 line is `N passed, N failed, N skipped`; what failed has its log under --logs (default target/interop).
 """
@@ -28,6 +28,7 @@ from murder import BINARY, ROOT  # noqa: E402
 from report import Report  # noqa: E402
 from table import Table  # noqa: E402
 
+FILES = ("mixed_reading", "mixed_messages", "mixed_mailboxes", "mixed_faults")
 KINDS = ("ours", "cyrus")
 ORACLE = ("cyrus", "cyrus", "cyrus")
 # those with most of Cyrus' nodes take longest: first, so that two jobs end together
@@ -37,16 +38,16 @@ CELLS = sorted((mix for mix in itertools.product(KINDS, repeat=3) if mix != ORAC
 def tests(only):
     """Every test, in the order of the files and of their lines."""
     found = []
-    for file in sorted(HERE.glob("test_*.py")):
-        module = importlib.import_module(file.stem)
-        for name, test in inspect.getmembers(module, inspect.isfunction):
-            if name.startswith("test_") and test.__module__ == file.stem:
-                found.append((file.stem, test.__code__.co_firstlineno, name.removeprefix("test_"), test))
-    return [(name, test) for _, _, name, test in sorted(found) if not only or any(part in name for part in only)]
+    for file in FILES:
+        here = inspect.getmembers(importlib.import_module(file), inspect.isfunction)
+        own = [(test.__code__.co_firstlineno, name.removeprefix("test_"), test) for name, test in here
+               if name.startswith("test_") and test.__module__ == file]
+        found += [(name, test) for _, name, test in sorted(own)]
+    return [(name, test) for name, test in found if not only or any(part in name for part in only)]
 
 
 def run_test(cell, name, test, report, table):
-    start, logs, shown = time.monotonic(), cell.logs(), f"{name} [{cell.name}]"
+    start, logs, shown = time.monotonic(), cell.logs(), f"{cell.name}.{name}"
     report.running.append(shown)
     try:
         try:
@@ -70,8 +71,8 @@ def run_cell(mix, chosen, report, table, cells):
     try:
         cell = Cell(*mix)
     except Exception as error:
-        report.failure(f"cell_comes_up [{' '.join(mix)}]", time.monotonic() - start, error, [])
-        table.result(" ".join(mix), "cell_comes_up", False)
+        report.failure(f"{'-'.join(mix)}.comes_up", time.monotonic() - start, error, [])
+        table.result("-".join(mix), "comes_up", False)
         return
     cells.append(cell)
     try:

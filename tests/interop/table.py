@@ -15,8 +15,8 @@ class Table:
     def text(self):
         """In Markdown."""
         lines = ["| master | frontend | backends | passed | failed |", "| --- | --- | --- | ---: | ---: |"]
-        for cell, results in sorted(self.cells.items(), key=lambda item: item[0].split(), reverse=True):
+        for cell, results in sorted(self.cells.items(), key=lambda item: item[0].split("-"), reverse=True):
             passed = sum(results.values())
-            kinds = [{"ours": "Ravenry", "cyrus": "Cyrus"}[kind] for kind in cell.split()]
+            kinds = [{"ours": "Ravenry", "cyrus": "Cyrus"}[kind] for kind in cell.split("-")]
             lines.append(f"| {' | '.join(kinds)} | {passed} | {len(results) - passed} |")
         return "\n".join(lines)

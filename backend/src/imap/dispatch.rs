@@ -94,11 +94,13 @@ commands! {
     GetQuotaRoot Authenticated true [] quota::get_root;
     SetQuota Authenticated true ["QUOTASET"] quota::set;
     GetMetadata Authenticated true ["METADATA"] metadata::get;
+    GetAnnotation Authenticated true [] metadata::get;
     SetMetadata Authenticated true [] metadata::set;
     Idle Authenticated true ["IDLE"] idle::idle;
     Close Authenticated false [] select::close;
     Unselect Authenticated false ["UNSELECT"] select::unselect;
     Append Authenticated true ["UIDPLUS" "MULTIAPPEND" "CATENATE"] append::without_literal;
+    LocalAppend Authenticated true [] append::without_literal;
     Replace Selected true ["REPLACE"] replace::without_literal;
     Check Selected true [] basic::check;
     Fetch Selected false ["OBJECTID" "SAVEDATE" "BINARY" "PREVIEW"] fetch::fetch;
@@ -171,7 +173,7 @@ fn count(session: &Session, verb: Verb) {
         | Verb::Unauthenticate => &metrics.commands_session,
         Verb::Login | Verb::Authenticate => &metrics.commands_login,
         Verb::Select | Verb::Examine | Verb::Close | Verb::Unselect => &metrics.commands_select,
-        Verb::Append | Verb::Replace => &metrics.commands_append,
+        Verb::Append | Verb::LocalAppend | Verb::Replace => &metrics.commands_append,
         Verb::Idle => &metrics.commands_idle,
         Verb::List | Verb::Lsub | Verb::Status => &metrics.commands_list,
         Verb::Check => &metrics.commands_message,

@@ -21,7 +21,7 @@ const SPECIAL_USE: &str = "/private/specialuse";
 /// A response that is longer isn't made longer still.
 const RESPONSE_BYTES_MAX: usize = 16 * 1024;
 
-/// GETMETADATA.
+/// GETMETADATA; and GETANNOTATION with its arguments, as a Cyrus frontend passes that on.
 pub(super) async fn get(session: &mut Session, command: &Command<'_>) -> Reply {
     let asked = GetMetadata::parse(command.args)?;
     let of = Target::find(session, &asked.mailbox)?;

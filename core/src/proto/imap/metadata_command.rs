@@ -211,7 +211,7 @@ impl<'a> SetMetadata<'a> {
                 return Err(ParseError::Expected("an entry that may have a value"));
             }
             args.sp()?;
-            values.push((entry, args.nstring8()?));
+            values.push((entry, value(&mut args)?));
             if args.accept(b')') {
                 break;
             }
@@ -223,6 +223,17 @@ impl<'a> SetMetadata<'a> {
         args.end()?;
         Ok(Self { mailbox, values })
     }
+}
+
+/// A value: a string, NIL, or an atom, which is none by the RFC, and what a Cyrus frontend makes of a short string.
+fn value<'a>(args: &mut Cursor<'a>) -> Result<Option<Cow<'a, [u8]>>, ParseError> {
+    let mut ahead = *args;
+    let string = ahead.nstring8();
+    if string.is_err() && args.peek().is_some_and(|byte| !b"\"{~".contains(&byte)) {
+        return Ok(Some(Cow::Borrowed(args.atom()?)));
+    }
+    *args = ahead;
+    string
 }
 
 #[cfg(test)]
@@ -320,6 +331,9 @@ mod tests {
         let read = set(" \"\" (/shared/comment ~{3}\r\na\0b /shared/x \"\")").unwrap();
         assert_eq!(read.values[0].1.as_deref(), Some(&b"a\0b"[..]));
         assert_eq!(read.values[1].1.as_deref(), Some(&b""[..]));
+        let read = set(" \"INBOX\" (/private/comment hello /shared/x nilly)").unwrap();
+        assert_eq!(read.values[0].1.as_deref(), Some(&b"hello"[..]));
+        assert_eq!(read.values[1].1.as_deref(), Some(&b"nilly"[..]));
     }
 
     #[test]
@@ -349,7 +363,9 @@ mod tests {
             " x",
             " x ()",
             " x (/shared/a)",
-            " x (/shared/a x)",
+            " x (/shared/a x",
+            " x (/shared/a x y)",
+            " x (/shared/a ~x)",
             " x (/shared \"x\")",
             " x (/shared/vendor/a \"x\")",
             " x (/shared/a \"x\"",

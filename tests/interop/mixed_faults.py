@@ -2,7 +2,7 @@
 
 from imap_client import Broken, Conversation, message
 from murder import poll
-from test_reading import status
+from mixed_reading import status
 
 
 def works(cell, user, command):
@@ -27,14 +27,16 @@ def test_the_master_is_away_and_comes_back(cell):
         session.append("INBOX.old", message("meanwhile")).ok()
         session.command("COPY 1 INBOX.old").ok()
         assert "INBOX.old" in session.listed(session.command('LIST "" "*"').ok())
-        for command in ("CREATE INBOX.new", "RENAME INBOX.old INBOX.new"):
+        # Cyrus' backend changes an ACL and says NO then, and may delete without its master
+        refused = ["DELETE INBOX.old", "SETACL INBOX.old anyone lrs"] if cell.has(backend="ours") else []
+        for command in ("CREATE INBOX.new", "RENAME INBOX.old INBOX.new", *refused):
             session.command(command).no()
         assert status(session, "INBOX.old")["MESSAGES"] == 2
     finally:
         cell.start("mupdate")
     works(cell, user, "CREATE INBOX.new")
+    works(cell, user, "SELECT INBOX.new")
     again = cell.session(user)
-    again.select("INBOX.new").ok()
     assert again.exists(again.select("INBOX.old").ok()) == 2
 
 
