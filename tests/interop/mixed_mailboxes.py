@@ -77,7 +77,8 @@ def test_a_name_that_is_taken_elsewhere(cell):
     cell.admin("backend2").command(f"RENAME {other} {box}").no()
     assert server(cell.at_master(box)) == f"backend1.{DOMAIN}"
     assert session.exists(session.select(box).ok()) == 1
-    session.select(other).ok()
+    if cell.has(backend="ours"):  # Cyrus' has taken it from the master before it asks for the new name
+        session.select(other).ok()
 
 
 def test_a_child_of_what_lives_elsewhere(cell):
