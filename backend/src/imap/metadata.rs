@@ -10,6 +10,7 @@ use ravenry_core::mailboxes::{Identity, Name, Rights};
 use ravenry_core::proto::imap::{Command, Depth, GetMetadata, MetadataEntry, SetMetadata, encode};
 
 use super::failure::Failure;
+use super::freespace;
 use super::naming::unread;
 use super::session::{COMPLETED, Reply, Session, ok};
 use crate::store::{Annotated, Mailbox, MailboxId, Order, Refused, SpecialUse, Store};
@@ -33,7 +34,8 @@ pub(super) async fn get(session: &mut Session, command: &Command<'_>) -> Reply {
             |(entry, _): &mut (MetadataEntry, u64)| entry.is_within(wanted, asked.depth);
         let found: Vec<_> = left.extract_if(.., is_wanted).collect();
         if found.is_empty() && asked.depth == Depth::Zero {
-            response.add(session, wanted, None).await?;
+            let value = of.computed(session, wanted).await;
+            response.add(session, wanted, value.as_deref()).await?;
         }
         for (entry, size) in found {
             if asked.size_max.is_some_and(|max| size > max) {
@@ -175,6 +177,13 @@ impl Target {
             entries.sort_unstable();
         }
         Ok(entries)
+    }
+
+    /// The value of an entry that nobody sets.
+    async fn computed(&self, session: &Session, entry: &MetadataEntry) -> Option<Vec<u8>> {
+        let asked = matches!(self, Self::Server) && entry.as_str() == freespace::ENTRY;
+        let parts = asked.then(|| session.backend.parts.clone())?;
+        freespace::value(&parts).await
     }
 
     fn value(&self, session: &Session, entry: &MetadataEntry) -> Result<Option<Vec<u8>>, Failure> {

@@ -69,7 +69,7 @@ pub use self::{
     check::StartError,
     clock::{Instant, SystemTime, now, wall_clock},
     combine::{Either, Select, allowance, join_all, select, yield_now},
-    file::{SendFileError, read_file, send_file},
+    file::{SendFileError, read_file, send_file, space},
     listener::Listener,
     pool::{Pool, PoolError},
     relay::{RelayError, Relayed, count_copied, discard_exact, relay_exact},
