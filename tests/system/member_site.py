@@ -33,6 +33,9 @@ class Site:
         except BaseException:
             self.line.__exit__()
             raise
+        # Its connection to the master is there for good.
+        poll("the member to log in", 10, lambda: b"AUTHENTICATE" in self.line.heard)
+        self.backend.idle = self.backend.descriptors()
         self.server = f"{self.backend.name}.ravenry.test"
         self.location = f"{self.server}!default"
         # Cyrus' master keeps what other tests have made there.

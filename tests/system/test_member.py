@@ -291,6 +291,54 @@ def test_member_many_at_once(world):
 
 
 @ours
+def test_member_a_large_tree(world):
+    """More names than are on their way to the master at once: renamed as a whole; deleted only when the master's guard allows
+    it, and all there until then."""
+    with Site(world) as site:
+        sessions = [site.admin() for _ in range(16)]
+        for number in range(20):
+            tags = [session.start(f"CREATE tree.s{which}.n{number}") for which, session in enumerate(sessions)]
+            for session, tag in zip(sessions, tags):
+                session.finish(tag).ok()
+        admin = sessions[0]
+        admin.command("RENAME tree new.top").ok()
+        names = {"new", "new.top"} | {f"new.top.s{which}" for which in range(16)}
+        names |= {f"new.top.s{which}.n{number}" for which in range(16) for number in range(20)}
+
+        def held():
+            with site.session() as session:
+                records = session.say("LIST", site.server + "!").ok().records
+            return {record.name for record in records if record.kind == "MAILBOX"}
+        assert mailboxes(admin, "*") == names == held()
+        said = operator(site.backend, "mailbox", "delete", "new", "--recursive", code=1)
+        assert "too many mailboxes taken away" in said, said
+        assert mailboxes(admin, "*") == names == held()
+        site.master.ctl("mupdate", "allow", "store")
+        operator(site.backend, "mailbox", "delete", "new", "--recursive")
+        assert mailboxes(admin, "*") == set() == held()
+
+
+@ours
+def test_member_an_import_announces_what_it_makes(world):
+    with Site(world) as site:
+        maildir = site.backend.directory / "Maildir"
+        for folder in (maildir, maildir / ".work", maildir / ".taken"):
+            for part in ("cur", "new", "tmp"):
+                (folder / part).mkdir(parents=True)
+            (folder / "new/1.a").write_bytes(message("imported"))
+        operator_run(site.backend, "backend", "import", "--maildir", str(maildir), "--user", "alice", "--into", "old")
+        for name in ("user.alice.old", "user.alice.old.work", "user.alice.old.taken"):
+            assert site.is_active(name, "alice\tlrswipkxtecdan\t"), name
+        site.elsewhere("user.bob.taken")
+        said = operator_run(site.backend, "backend", "import", "--maildir", str(maildir), "--user", "bob", code=1)
+        assert "user.bob.taken is there already, at backend9.murder.test" in said, said
+        site.backend.stop()
+        said = operator_run(site.backend, "backend", "import", "--maildir", str(maildir), "--user", "bob", code=1)
+        assert "imports only while it does" in said, said
+        site.backend.start()
+
+
+@ours
 def test_member_changes_of_one_name_wait_for_each_other(world):
     """CREATE, RENAME, SETACL and DELETE of a few names in any order: at the end backend and master agree."""
     with Site(world) as site:
@@ -327,6 +375,7 @@ def test_member_subscriptions_to_names_elsewhere(world):
         listed = alice.listed(alice.command('LIST (SUBSCRIBED) "" "*"').ok())
         assert {"\\subscribed", "\\nonexistent"} <= listed["proj"] == listed["never.was"], listed
         assert "\\subscribed" in listed["INBOX"] and "\\nonexistent" not in listed["INBOX"]
+        alice.close()
         site.backend.stop()
         site.backend.start()
         alice = world.at(site.backend, "alice")

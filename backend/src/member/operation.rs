@@ -78,7 +78,11 @@ impl Coordinator {
         Err(Refused::Busy)
     }
 
-    async fn attempt(&self, kind: Kind, make: &Make) -> Result<Vec<crate::store::Outcome>, Stopped> {
+    async fn attempt(
+        &self,
+        kind: Kind,
+        make: &Make,
+    ) -> Result<Vec<crate::store::Outcome>, Stopped> {
         let (effects, _claimed) = self.begin(kind, make).await?;
         kind.reached("begun");
         let effects = Arc::new(effects);
@@ -134,10 +138,16 @@ impl Coordinator {
                 return Err(trouble.into());
             }
         };
+        let reserved = effects
+            .iter()
+            .zip(&answers)
+            .filter(|(effect, answer)| effect.is_made() && **answer == Answer::Done);
+        let reserved: Vec<Name> = reserved.map(|(effect, _)| effect.name.clone()).collect();
         let gone = match self.judged(effects, answers).await {
             Ok(gone) => gone,
             Err(refused) => {
-                self.settle(names(effects)).await;
+                // Nothing else has been asked for yet.
+                self.settle(reserved).await;
                 return Err(refused);
             }
         };
@@ -160,18 +170,18 @@ impl Coordinator {
                 }
                 continue;
             }
-            match found(answer)? {
-                Some(held) if self.master.is_ours(&held) => {
-                    if effect.is_gone() {
-                        gone.push(held);
-                    }
-                }
+            let Some(held) = found(answer)? else {
                 // The master has never heard of it: then it needn't forget it.
-                None => {}
-                Some(held) if held.state == State::Active => {
-                    return Err(Refused::Elsewhere(held.location.server));
-                }
-                Some(_) => return Err(Refused::Busy),
+                continue;
+            };
+            if !self.master.is_ours(&held) {
+                return Err(match held.state {
+                    State::Active => Refused::Elsewhere(held.location.server),
+                    State::Reserved | State::Moving => Refused::Busy,
+                });
+            }
+            if effect.is_gone() {
+                gone.push(held);
             }
         }
         Ok(gone)
@@ -293,7 +303,9 @@ impl Coordinator {
             Ok(orders)
         });
         if let Err(why) = undone.await {
-            tracing::error!("mailboxes that the MUPDATE master doesn't want can't be taken away: {why:?}");
+            tracing::error!(
+                "mailboxes that the MUPDATE master doesn't want can't be taken away: {why:?}"
+            );
         }
         self.settle(names(effects)).await;
         refused
@@ -390,10 +402,17 @@ mod tests {
 
     #[test]
     fn what_goes_or_moves_as_a_whole_is_claimed_as_a_whole() {
-        let (tree, one) = (|text| Claim::Tree(name(text)), |text| Claim::Name(name(text)));
+        let (tree, one) = (
+            |text| Claim::Tree(name(text)),
+            |text| Claim::Name(name(text)),
+        );
         let few = ["a", "a.b", "ab"].map(gone);
         for (kind, effects, want) in [
-            (Kind::Create, &few[..], vec![one("a"), one("a.b"), one("ab")]),
+            (
+                Kind::Create,
+                &few[..],
+                vec![one("a"), one("a.b"), one("ab")],
+            ),
             (Kind::Delete, &few[..1], vec![one("a")]),
             (Kind::Delete, &few[..2], vec![tree("a")]),
             (Kind::Delete, &few[..], vec![tree("a"), tree("ab")]),
