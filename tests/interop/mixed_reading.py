@@ -105,6 +105,22 @@ def test_list_of_subscribed(cell):
     assert {name for name, flags in marked.items() if "\\subscribed" in flags} == {"INBOX", two}, marked
 
 
+def test_list_of_special_uses_and_annotations(cell):
+    for backend in ("backend1", "backend2"):
+        session = cell.session(cell.user(backend))
+        session.command("CREATE INBOX.Sent (USE (\\Sent))").ok()
+        session.command("CREATE INBOX.Plain").ok()
+        special = session.listed(session.command('LIST (SPECIAL-USE) "" "*"').ok())
+        assert set(special) == {"INBOX.Sent"} and "\\sent" in special["INBOX.Sent"], special
+        marked = session.listed(session.command('LIST "" "INBOX*" RETURN (SPECIAL-USE)').ok())
+        assert set(marked) == {"INBOX", "INBOX.Sent", "INBOX.Plain"} and "\\sent" in marked["INBOX.Sent"], marked
+        older = session.listed(session.command('XLIST "" "INBOX*"').ok(), "XLIST")
+        assert set(older) == set(marked) and "\\sent" in older["INBOX.Sent"] and "\\inbox" in older["INBOX"], older
+        along = session.command('LIST "" "INBOX*" RETURN (METADATA (/shared/comment))').ok()
+        assert set(session.listed(along)) == set(marked), along
+        assert {line.tree()[1].decode() for line in along.of("METADATA")} == set(marked), along
+
+
 def test_select_and_what_it_says(cell):
     for backend in ("backend1", "backend2"):
         session, box = three(cell, backend)

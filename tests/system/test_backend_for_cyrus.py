@@ -1,4 +1,4 @@
-"""What a Cyrus frontend says to a backend and no RFC has: LOCALAPPEND, Rfc822.peek, GETANNOTATION, the free space."""
+"""What a Cyrus frontend says to a backend and no RFC has: LOCALAPPEND, Rfc822.peek, GETANNOTATION, XLIST, the free space."""
 
 import re
 
@@ -87,3 +87,31 @@ def test_the_free_space_is_told(world):
     free, everything = map(int, re.fullmatch(rb"(\d+);(\d+)", value).groups())
     assert entry.decode() == FREE and 0 < free <= everything, answer.raw
     assert b"NIL" in session.command(f'GETMETADATA INBOX ("{FREE}")').ok().of("METADATA")[0].raw
+
+
+@ours
+def test_xlist(world):
+    session = with_inbox(world)
+    session.command("CREATE INBOX.Sent (USE (\\Sent))").ok()
+    found = session.listed(session.command('Xlist {0+}\r\n {1+}\r\n*').ok(), "XLIST")
+    assert found == {"INBOX": {"\\haschildren", "\\inbox"}, "INBOX.Sent": {"\\hasnochildren", "\\sent"}}, found
+    assert session.command('XLIST "" ""').ok().of("XLIST")[0].tree()[1:] == [[b"\\Noselect"], b".", b""]
+
+
+@ours
+def test_list_tells_annotations_along(world):
+    """LIST-METADATA (RFC 9590)."""
+    session = with_inbox(world)
+    assert "LIST-METADATA" in session.capabilities()
+    session.command("CREATE INBOX.a").ok()
+    session.command('SETMETADATA INBOX.a (/shared/comment "here" /private/vendor/x/y "deep")').ok()
+
+    def told(options):
+        answer = session.command('LIST "" "*" RETURN (', options, ")").ok()
+        assert set(session.listed(answer)) == {"INBOX", "INBOX.a"}, answer
+        return {line.tree()[1]: line.tree()[2] for line in answer.of("METADATA")}
+    assert told("METADATA (/shared/comment)") == {b"INBOX": [b"/shared/comment", None], b"INBOX.a": [b"/shared/comment", b"here"]}
+    assert told("METADATA (DEPTH infinity) (/private) CHILDREN") == {b"INBOX.a": [b"/private/vendor/x/y", b"deep"]}
+    assert told("STATUS (MESSAGES)") == {}
+    session.command('LIST "" "*" RETURN (METADATA (/nonsense))').bad()
+    session.in_step()

@@ -76,7 +76,8 @@ commands! {
     Unauthenticate Authenticated false ["UNAUTHENTICATE"] unauthenticate::unauthenticate;
     Select Authenticated false [] select::select;
     Examine Authenticated false [] select::select;
-    List Authenticated true ["CHILDREN" "LIST-EXTENDED" "LIST-STATUS" "LIST-MYRIGHTS" "SPECIAL-USE"] list::list;
+    List Authenticated true ["CHILDREN" "LIST-EXTENDED" "LIST-STATUS" "LIST-MYRIGHTS" "LIST-METADATA" "SPECIAL-USE"] list::list;
+    Xlist Authenticated true [] list::list;
     Lsub Authenticated true [] subscribe::lsub;
     Subscribe Authenticated true [] subscribe::subscribe;
     Unsubscribe Authenticated true [] subscribe::subscribe;
@@ -176,7 +177,7 @@ fn count(session: &Session, verb: Verb) {
         Verb::Select | Verb::Examine | Verb::Close | Verb::Unselect => &metrics.commands_select,
         Verb::Append | Verb::LocalAppend | Verb::Replace => &metrics.commands_append,
         Verb::Idle => &metrics.commands_idle,
-        Verb::List | Verb::Lsub | Verb::Status => &metrics.commands_list,
+        Verb::List | Verb::Xlist | Verb::Lsub | Verb::Status => &metrics.commands_list,
         Verb::Check => &metrics.commands_message,
         verb if verb.has_uid_form() => &metrics.commands_message,
         _ => &metrics.commands_mailbox,

@@ -1,4 +1,4 @@
-//! GETMETADATA and SETMETADATA (RFC 5464): annotations of a mailbox, or of the server, which has the name "".
+//! GETMETADATA and SETMETADATA (RFC 5464), LIST-METADATA (RFC 9590): annotations of a mailbox, or of the server, which has the name "".
 //!
 //! Who has `l` and one of `r`, `s`, `w`, `i`, `p` reads all, and has private entries of their own; what is shared is set
 //! with `w`, and at the server by an admin (section 3.3). What a mailbox is for is an entry, too (RFC 6154 section 4). An entry
@@ -26,8 +26,35 @@ const RESPONSE_BYTES_MAX: usize = 16 * 1024;
 pub(super) async fn get(session: &mut Session, command: &Command<'_>) -> Reply {
     let asked = GetMetadata::parse(command.args)?;
     let of = Target::find(session, &asked.mailbox)?;
+    match tell(session, &of, &asked, &asked.mailbox).await? {
+        Some(size) => ok(format!("OK [METADATA LONGENTRIES {size}] Completed")),
+        None => COMPLETED,
+    }
+}
+
+/// What LIST tells along of a mailbox that is called `shown` (RFC 9590); nothing to who may not see it.
+pub(super) async fn along(
+    session: &mut Session,
+    (mailbox, rights): (Mailbox, Rights),
+    asked: &GetMetadata<'_>,
+    shown: &[u8],
+) -> Result<(), Failure> {
+    if may_look(session.who()?, &mailbox.name, rights) {
+        let of = Target::Mailbox(Box::new(mailbox), rights);
+        tell(session, &of, asked, shown).await?;
+    }
+    Ok(())
+}
+
+/// Tells the entries that are asked for; gives the size of the largest that is larger than the client wants.
+async fn tell(
+    session: &mut Session,
+    of: &Target,
+    asked: &GetMetadata<'_>,
+    shown: &[u8],
+) -> Result<Option<u64>, Failure> {
     let mut left = of.entries(session)?;
-    let mut response = Response::new(&asked.mailbox);
+    let mut response = Response::new(shown);
     let mut longest = None;
     for wanted in &asked.entries {
         let is_wanted =
@@ -47,10 +74,7 @@ pub(super) async fn get(session: &mut Session, command: &Command<'_>) -> Reply {
         }
     }
     response.end(session).await?;
-    match longest {
-        Some(size) => ok(format!("OK [METADATA LONGENTRIES {size}] Completed")),
-        None => COMPLETED,
-    }
+    Ok(longest)
 }
 
 /// SETMETADATA: all of it or nothing.

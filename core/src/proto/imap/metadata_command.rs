@@ -118,6 +118,23 @@ impl<'a> GetMetadata<'a> {
         }
         let mailbox = args.astring()?;
         args.sp()?;
+        Self::behind(mailbox, options, args)
+    }
+
+    /// Reads what LIST's return option METADATA has behind its name (RFC 9590).
+    ///
+    /// # Errors
+    /// Where it isn't what the RFC has.
+    pub fn in_list(text: &'a [u8]) -> Result<Self, ParseError> {
+        Self::behind(Cow::default(), None, Cursor::new(text))
+    }
+
+    /// Reads what stands behind the mailbox: options, if there have been none before it, and entries.
+    fn behind(
+        mailbox: Cow<'a, [u8]>,
+        mut options: Option<&'a [u8]>,
+        mut args: Cursor<'a>,
+    ) -> Result<Self, ParseError> {
         let mut ahead = args;
         if options.is_none()
             && let Ok(list) = ahead.paren()
@@ -319,6 +336,12 @@ mod tests {
         assert_eq!((read.depth, read.entries.len()), (Depth::One, 1));
         let read = get(" (DEPTH infinity MAXSIZE 7) {5}\r\nINBOX /private").unwrap();
         assert_eq!((read.depth, read.size_max), (Depth::Infinity, Some(7)));
+
+        let read = GetMetadata::in_list(b"(DEPTH 1) (/shared/comment \"/private/x\")").unwrap();
+        assert_eq!((read.depth, read.entries.len()), (Depth::One, 2));
+        let read = GetMetadata::in_list(b"(/shared/comment)").unwrap();
+        assert_eq!((read.depth, read.entries.len()), (Depth::Zero, 1));
+        assert!(GetMetadata::in_list(b"(DEPTH 1)").is_err());
 
         let read = set(" INBOX (/private/comment {33}\r\nMy new comment across\r\ntwo lines.)");
         let value = &read.unwrap().values[0].1;
