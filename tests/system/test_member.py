@@ -43,7 +43,7 @@ def changes(site):
     asked("FIND @.a.b", "RESERVE @.c", "ACTIVATE @.c", "DEACTIVATE @.a.b", "DELETE @.a.b")
     assert site.held(f"{top}.a.b") is None and site.is_active(f"{top}.c", acl + "bob\tlr\t")
     admin.command(f"DELETE {top}.c").ok()
-    asked("FIND @.c", "DELETE @.c")
+    asked("FIND @.c", "DEACTIVATE @.c", "DELETE @.c")
     assert site.held(f"{top}.c") is None
     admin.command(f"RENAME {top} {top}2").ok()
     assert site.is_active(f"{top}2", acl) and site.is_active(f"{top}2.a", acl)
