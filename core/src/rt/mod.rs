@@ -70,7 +70,7 @@ pub use self::{
     check::StartError,
     clock::{Instant, SystemTime, now, wall_clock},
     combine::{Either, Select, allowance, join_all, select, yield_now},
-    file::{SendFileError, read_file, send_file},
+    file::{SendFileError, read_file, send_file, space},
     label::{label, set_label},
     listener::Listener,
     pool::{Pool, PoolError},
