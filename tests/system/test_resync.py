@@ -26,10 +26,10 @@ ANY_SERVER = {"backend1": '"mupdatepw"'}
 class Site:
     """A backend of ours and its master, which is asked by an account that may do anything."""
 
-    def __init__(self, world, cyrus=False, through=None, more='compare_every = "0"'):
-        """`through`: a forwarder between the two, made from an address and the master's."""
+    def __init__(self, world, cyrus=False, through=None, more='compare_every = "0"', **master):
+        """`through`: a forwarder between the two, made from an address and the master's; `master`: of ours."""
         self.world = world
-        self.master = None if cyrus else world.mupdate_server(users=ANY_SERVER)
+        self.master = None if cyrus else world.mupdate_server(users=ANY_SERVER, **master)
         self.master_address = world.murder.address("mupdate") if cyrus else self.master.address
         self.line = through and through((f"{world.murder.net}.206", MUPDATE), self.master_address)
         address = self.line.address if self.line else self.master_address
@@ -228,21 +228,22 @@ def test_resync_more_deletions_than_the_limit_wait_with_a_cyrus_master(world):
 @ours
 def test_resync_another_servername_wipes_nothing(world):
     """The master has all by the old name: all wait, all are served; when the master has the new name there is nothing to do."""
-    site = Site(world)
-    site.make("user.alice", "user.alice.a", "shared")
+    # More than the master shows a Cyrus backend.
+    site = Site(world, server="[mupdate.server.guard]\nnames = 10\npercent = 5")
+    site.make("user.alice", "user.alice.a", *(f"shared{number}" for number in range(23)))
     site.mail("INBOX.a", b"1")
     site.backend.stop()
     config = site.backend.config
     config.write_text(config.read_text().replace(site.own, "renamed.ravenry.test"))
     site.backend.start().idle = None
     facts = site.facts()
-    assert number(facts, "into quarantine", "waiting") == (0, 3) and facts["why it waits"] == "every mailbox here would go", facts
+    assert number(facts, "into quarantine", "waiting") == (0, 25) and facts["why it waits"].startswith("25 of 25 mailboxes would go"), facts
     assert "rename-server" in facts["check first"] and "renamed.ravenry.test" in facts["check first"], facts
     session = world.at(site.backend, "alice")
     assert session.exists(session.select("INBOX.a").ok()) == 1
     site.master.ctl("mupdate", "rename-server", site.own, "renamed.ravenry.test")
     facts = site.facts("now")
-    assert number(facts, "mailboxes here", "at the master", "differences found") == (3, 3, 0), facts
+    assert number(facts, "mailboxes here", "at the master", "differences found") == (25, 25, 0), facts
 
 
 @ours

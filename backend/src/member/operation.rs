@@ -254,9 +254,7 @@ impl Coordinator {
             }
         }
         if kind == Kind::Delete {
-            asks.extend(gone.iter().map(|held| Ask::Delete {
-                name: held.name.clone(),
-            }));
+            asks.extend(gone.iter().flat_map(|held| self.forget(held)));
         }
         if let Err(refused) = self.all_done(asks).await {
             match refused {
@@ -393,7 +391,8 @@ impl Coordinator {
         Ask::Find { name }
     }
 
-    /// DEACTIVATE, where it is active, and DELETE.
+    /// DEACTIVATE, where it is active, and DELETE: what somebody has asked for, and so nothing that a master's guard against
+    /// a wipe counts, as a DELETE of an active name is.
     fn forget(&self, held: &Held) -> Vec<Ask> {
         let (name, location) = (held.name.clone(), held.location.clone());
         let delete = Ask::Delete { name: name.clone() };

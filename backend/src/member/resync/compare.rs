@@ -175,8 +175,11 @@ impl Work {
     async fn plan(&self) -> Result<Plan, String> {
         let means = &self.means;
         let server = means.own().to_owned();
-        let listed = means.coordinator.master.ask(vec![Ask::List { server }]);
-        let listed = match listed.await.map_err(said)?.pop() {
+        // Our master cuts off who lists its own names and then finds too many at others, since a Cyrus backend would delete
+        // them. This one has a limit of its own, and says so by a NOOP.
+        let asks = vec![Ask::List { server }, Ask::Noop];
+        let answers = means.coordinator.master.ask(asks).await.map_err(said)?;
+        let listed = match answers.into_iter().next() {
             Some(Answer::Found(listed)) => listed,
             Some(Answer::Refused(why)) => return Err(format!("the master refuses LIST: {why}")),
             Some(Answer::Done) | None => Vec::new(),
