@@ -10,6 +10,7 @@ mod delivery;
 mod imap;
 mod import;
 mod lmtp;
+mod member;
 pub mod message;
 pub mod objectid;
 mod operator;
@@ -30,6 +31,7 @@ use ravenry_core::rt::{self, Address};
 
 pub use committer::{Committer, Orders, committer};
 pub use import::Import;
+pub use member::{Member, MemberParts, MemberTask, member};
 pub use operator::{ANSWER_ENDS, Operator};
 use shard::Backend;
 pub use shard::Parts;

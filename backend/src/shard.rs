@@ -20,6 +20,7 @@ use ravenry_core::rt::{self, Either, Pool, PoolError};
 
 use crate::committer::{Answer, Heard, News, Orders};
 use crate::imap::Numberings;
+use crate::member::{Kind, Member};
 use crate::store::{MailboxId, Order, Outcome, Refused, Store};
 
 /// What a backend's shards are made from, beside their desks; each gets a clone.
@@ -31,6 +32,8 @@ pub struct Parts {
     pub store: Store,
     /// Where changes go.
     pub orders: Orders,
+    /// Where changes of names and ACLs go.
+    pub member: Member,
     /// Threads that read and write messages.
     pub disk: Pool,
     /// The few that may hold a large message in memory as a whole: as many of them are there at once, whatever is asked.
@@ -172,6 +175,17 @@ impl Backend {
         make: impl FnOnce(&Store) -> Result<Vec<Order>, Refused> + Send + 'static,
     ) -> Result<Vec<Outcome>, Refused> {
         let answer = self.parts.orders.all_or_nothing(make).await;
+        self.hear_all();
+        answer
+    }
+
+    /// Has names or an ACL changed, here and at the MUPDATE master: see [`crate::member::Member::carry_out`].
+    pub(crate) async fn change(
+        &self,
+        kind: Kind,
+        make: impl Fn(&Store) -> Result<Vec<Order>, Refused> + Send + Sync + 'static,
+    ) -> Result<Vec<Outcome>, Refused> {
+        let answer = self.parts.member.carry_out(kind, make).await;
         self.hear_all();
         answer
     }

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use ravenry_core::config::Endpoint;
 use ravenry_core::mailboxes::Made;
-use ravenry_core::proto::sasl::Secret;
+use ravenry_core::proto::sasl::{Plain, Secret};
 use ravenry_core::rt::{Pool, channel};
 use ravenry_core::tls::Connector;
+
+use crate::hello::Hello;
 
 /// Where the master is, and how long to wait for what.
 pub struct FollowerConfig {
@@ -51,6 +53,19 @@ impl FollowerConfig {
             *wait = (*wait).clamp(WAIT.0, WAIT.1);
         }
         self
+    }
+
+    /// How its connections begin.
+    pub(crate) fn hello(&self) -> Hello {
+        let login = Plain {
+            authzid: self.authname.clone().into_bytes(),
+            authcid: self.authname.clone().into_bytes(),
+            password: self.password.clone(),
+        };
+        Hello::new(
+            login,
+            self.tls.as_ref().is_some_and(|tls| !tls.is_implicit()),
+        )
     }
 
     /// The defaults. A Cyrus master holds one lock while it sends its list to anybody, seconds

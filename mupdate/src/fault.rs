@@ -5,6 +5,7 @@ use std::io;
 
 use ravenry_core::mailboxes::ListError;
 use ravenry_core::proto::sasl::SaslError;
+use ravenry_core::rt;
 
 use crate::status::AwayReason;
 
@@ -30,12 +31,28 @@ pub(crate) enum Fault {
     Credentials(SaslError),
     /// AUTHENTICATE PLAIN is not among what the banner offers.
     NoPlain,
+    /// It is a replica, and changes are wanted; where they are made.
+    Replica(String),
     Protocol(String),
     /// Ours: the list's file.
     List(ListError),
 }
 
 impl Fault {
+    /// What comes of a TLS handshake that has so much time.
+    pub(crate) fn of_handshake(shaken: Result<io::Result<()>, rt::Elapsed>) -> Result<(), Self> {
+        match shaken {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(Self::Tls(error.to_string()))
+            }
+            Ok(Err(error)) => Err(Self::Broken(error)),
+            Err(_elapsed) => Err(Self::Silent {
+                awaited: "the TLS handshake",
+            }),
+        }
+    }
+
     pub(crate) fn reason(&self) -> AwayReason {
         match self {
             Self::Connect(_) => AwayReason::Unreachable,
@@ -45,7 +62,7 @@ impl Fault {
             Self::LoginRefused(_) | Self::Credentials(_) | Self::NoPlain => {
                 AwayReason::LoginRefused
             }
-            Self::Protocol(_) => AwayReason::Protocol,
+            Self::Protocol(_) | Self::Replica(_) => AwayReason::Protocol,
             Self::List(_) => AwayReason::List,
         }
     }
@@ -55,7 +72,7 @@ impl Fault {
         matches!(
             self.reason(),
             AwayReason::Tls | AwayReason::LoginRefused | AwayReason::List
-        )
+        ) || matches!(self, Self::Replica(_))
     }
 
     /// What the operator can do, where something can be done.
@@ -76,6 +93,7 @@ impl Fault {
             Self::NoPlain => {
                 "let the master offer AUTH PLAIN (Cyrus: allowplaintext: yes, sasl_mech_list: PLAIN)"
             }
+            Self::Replica(_) => "let [mupdate.client] server name the master",
             Self::List(_) => "check state_dir: room on the disk, rights, size of the map",
             Self::Closed
             | Self::Broken(_)
@@ -98,6 +116,7 @@ impl fmt::Display for Fault {
             Self::LoginRefused(text) => write!(f, "the master refuses the login: {text}"),
             Self::Credentials(error) => write!(f, "the login can't be sent: {error}"),
             Self::NoPlain => f.write_str("the master does not offer AUTHENTICATE PLAIN"),
+            Self::Replica(master) => write!(f, "changes are made at {master}, not there"),
             Self::Protocol(what) => write!(f, "the master breaks the protocol: {what}"),
             Self::List(error) => write!(f, "the mailbox list can't be written: {error}"),
         }

@@ -15,7 +15,6 @@ use std::time::Duration;
 use ravenry_core::config::Endpoint;
 use ravenry_core::mailboxes::{ListReader, ListWriter, Made, Removed, SyncToken};
 use ravenry_core::proto::mupdate::Place;
-use ravenry_core::proto::sasl::Plain;
 use ravenry_core::rt::{self, Either, Instant, Pool, channel};
 use ravenry_core::tls::{Connector, Leg};
 
@@ -85,13 +84,8 @@ pub fn follower(
     let sequence = reader.sequence().unwrap_or_default();
     let published = Arc::new(Published::new(reader.count().unwrap_or_default(), sequence));
     let (handle, requests) = barrier::pair(Arc::clone(&published));
+    let hello = config.hello();
     let settings = Settings {
-        login: Plain {
-            authzid: config.authname.clone().into_bytes(),
-            authcid: config.authname.clone().into_bytes(),
-            password: config.password,
-        },
-        starttls: config.tls.as_ref().is_some_and(|tls| !tls.is_implicit()),
         noop_every: config.noop_every,
         answer_within: config.answer_within,
         batch: BatchLimits {
@@ -109,7 +103,7 @@ pub fn follower(
         answer_within: config.answer_within,
         writer,
         reader,
-        machine: Machine::new(settings, sequence, rt::now()),
+        machine: Machine::new(settings, hello, sequence, rt::now()),
         requests,
         watchers: Vec::new(),
         tell: config.tell,
@@ -258,16 +252,7 @@ impl Follower {
         let (tls, name) = (self.tls.clone(), self.server.host());
         let tls = tls.expect("invariant: only a follower with TLS shakes hands");
         let shaking = rt::timeout(self.connect_within, tls.connect(stream, &name));
-        match self.meanwhile(shaking).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                Err(Fault::Tls(error.to_string()))
-            }
-            Ok(Err(error)) => Err(Fault::Broken(error)),
-            Err(_elapsed) => Err(Fault::Silent {
-                awaited: "the TLS handshake",
-            }),
-        }
+        Fault::of_handshake(self.meanwhile(shaking).await)
     }
 
     /// Reads what is there; with nothing there, commits what waits to be. False: nothing to do.

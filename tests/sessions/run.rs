@@ -206,6 +206,7 @@ impl Backend {
                 partitions(path),
             )),
             store: store.clone(),
+            member: Member::alone(orders.clone()),
             orders,
             disk: Pool::new("disk", 4, 10_000).unwrap(),
             whole: Pool::new("whole", 2, 10_000).unwrap(),

@@ -6,6 +6,7 @@ use ravenry_core::proto::imap::{Command, Verb, encode};
 use super::failure::Failure;
 use super::naming::unread;
 use super::session::{COMPLETED, Reply, Session};
+use crate::member::Kind;
 use crate::store::{Mailbox, Order, Refused};
 
 /// A longer ACL isn't made: it is read whenever its mailbox is.
@@ -103,7 +104,7 @@ pub(super) async fn change(session: &Session, command: &Command<'_>) -> Reply {
 
 /// Between two commits, so that no other change is lost.
 async fn set(session: &Session, name: Name, identifier: Vec<u8>, change: AclChange) -> Reply {
-    let done = session.backend.all_or_nothing(move |store| {
+    let done = session.backend.change(Kind::SetAcl, move |store| {
         let mailbox = store.mailbox(&name).map_err(unread)?;
         let mailbox = mailbox.ok_or(Refused::NoMailbox)?;
         let acl = mailbox.acl.changed(&identifier, change);
@@ -111,6 +112,7 @@ async fn set(session: &Session, name: Name, identifier: Vec<u8>, change: AclChan
         if after > ACL_BYTES_MAX.max(before) {
             return Err(Refused::TooLong);
         }
+        let name = name.clone();
         Ok(vec![Order::SetAcl { name, acl }])
     });
     done.await?;

@@ -5,6 +5,7 @@ use ravenry_core::proto::imap::{Command, Cursor, ParseError};
 use super::failure::Failure;
 use super::naming::{Wanted, may_make};
 use super::session::{Reply, Session, ok};
+use crate::member::Kind;
 use crate::store::{Outcome, SpecialUse};
 
 /// `CREATE mailbox [partition | (parameters)]`.
@@ -14,16 +15,16 @@ pub(super) async fn create(session: &Session, command: &Command<'_>) -> Reply {
     let given = args.astring()?;
     let parameters = Parameters::read(args)?;
     let name = session.internal(&given)?;
-    may_make(session, &name)?;
+    let others = may_make(session, &name).await?;
     if parameters.partition.is_some() && !session.who()?.administers(&name) {
         return Err(Failure::noperm());
     }
-    let mut wanted = Wanted::new(session, name);
+    let mut wanted = Wanted::new(session, name, others);
     wanted.partition = parameters.partition;
     wanted.special_use = parameters.special_use;
     let done = session
         .backend
-        .all_or_nothing(move |store| wanted.orders(store));
+        .change(Kind::Create, move |store| wanted.orders(store));
     match done.await?.pop() {
         Some(Outcome::Created { mailbox, .. }) => {
             ok(format!("OK [MAILBOXID ({mailbox})] Completed"))

@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::list;
 use super::naming::{is_own_inbox, unread};
 use super::session::{COMPLETED, Reply, Session};
+use crate::member::Kind;
 use crate::store::{Order, Refused, Store};
 
 /// DELETE mailbox.
@@ -40,11 +41,12 @@ pub(super) async fn delete(session: &Session, command: &Command<'_>) -> Reply {
     if (is_inbox && !who.administers(&name)) || !rights.contains(Rights::DELETE_MAILBOX) {
         return Err(Failure::noperm());
     }
-    let done = session.backend.all_or_nothing(move |store| {
+    let done = session.backend.change(Kind::Delete, move |store| {
         let mut orders = Vec::new();
         if is_inbox {
             orders = of_user(store, &name)?;
         }
+        let name = name.clone();
         orders.push(Order::Delete { name });
         Ok(orders)
     });

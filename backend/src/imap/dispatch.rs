@@ -117,6 +117,7 @@ const OF_ALL: &[&str] = &["IMAP4rev1", "IMAP4rev2", "LITERAL+"];
 /// The capabilities in the session's present state.
 pub(super) fn capabilities(session: &Session) -> String {
     let mut names: Vec<&str> = OF_ALL.to_vec();
+    names.extend(session.backend.parts.member.capability());
     if session.user.is_some() {
         names.extend(OF_COMMANDS);
         if session.client.stream.is_compressed() {

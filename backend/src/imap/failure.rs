@@ -204,6 +204,26 @@ impl From<Refused> for Failure {
             Refused::NoMailbox => Self::nonexistent(),
             Refused::NoMessage => Self::coded("EXPUNGEISSUED", "The message isn't there any more"),
             Refused::Exists => Self::coded("ALREADYEXISTS", "Mailbox already exists"),
+            Refused::ExistsAt(_) => Self::coded(
+                "ALREADYEXISTS",
+                "Mailbox already exists, at another server",
+            ),
+            Refused::Elsewhere(server) => Self::unavailable(format!(
+                "The mailbox is at {server} by the MUPDATE master; nothing has changed"
+            )),
+            Refused::Busy => Self::coded(
+                "INUSE",
+                "Another change of the name is under way, here or at another server: try again",
+            ),
+            Refused::MasterAway => Self::unavailable(
+                "The MUPDATE master can't be reached; nothing has changed: try again later",
+            ),
+            Refused::MasterSilent => Self::unavailable(
+                "The MUPDATE master has not answered; what is half done is undone as soon as it does",
+            ),
+            Refused::Master(why) => Self::unavailable(format!(
+                "The MUPDATE master refuses it; nothing has changed: {why}"
+            )),
             Refused::TooLong => Self::coded("LIMIT", "A name or an ACL would be too long"),
             Refused::NoPartition => Self::coded("CANNOT", "There is no such partition"),
             Refused::KeywordsFull => {

@@ -11,8 +11,9 @@ use ravenry_core::rt;
 use super::dispatch;
 use super::failure::{End, Failure};
 use super::session::{Reply, Session, ok};
+use crate::member::Kind;
 use crate::shard::Backend;
-use crate::store::{Order, Refused, SpecialUse};
+use crate::store::{Order, Refused, SpecialUse, Store};
 
 /// LOGIN user password.
 pub(super) async fn login(session: &mut Session, command: &Command<'_>) -> Reply {
@@ -109,15 +110,22 @@ async fn make_inbox(backend: &Backend, identity: &Identity) {
     if !matches!(parts.store.mailbox(&name), Ok(None)) {
         return;
     }
-    let order = Order::Create {
-        name,
-        partition: parts.backend.default_partition.clone(),
-        acl: own_acl(&identity.user),
-        special_use: SpecialUse::NONE,
+    let (partition, acl) = (
+        parts.backend.default_partition.clone(),
+        own_acl(&identity.user),
+    );
+    let make = move |_: &Store| {
+        Ok(vec![Order::Create {
+            name: name.clone(),
+            partition: partition.clone(),
+            acl: acl.clone(),
+            special_use: SpecialUse::NONE,
+        }])
     };
-    match backend.carry_out(order).await {
+    match backend.change(Kind::Create, make).await {
         Ok(_) => tracing::info!(user = identity.user.as_str(), "an INBOX was made"),
-        Err(Refused::Exists) => {}
+        // The log has said already that the master is away.
+        Err(Refused::Exists | Refused::ExistsAt(_) | Refused::MasterAway) => {}
         Err(refused) => {
             tracing::error!(
                 user = identity.user.as_str(),

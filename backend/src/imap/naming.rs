@@ -2,8 +2,11 @@
 //!
 //! Rights are looked at first (RFC 4314 section 4: `k` on the nearest mailbox above): who may not make a name isn't told
 //! whether it exists.
+//!
+//! In a murder a level above may be at another server: then it isn't made here, and its ACL counts as if it were here.
 
-use ravenry_core::mailboxes::{Acl, Identity, Name, Rights};
+use ravenry_core::mailboxes::{Acl, Identity, Name, Rights, State};
+use ravenry_mupdate::Held;
 
 use super::failure::Failure;
 use super::login::own_acl;
@@ -12,7 +15,8 @@ pub(super) use crate::renaming::unread;
 use crate::store::{Order, Refused, SpecialUse, Store, StoreError};
 
 /// Whether the user may make a mailbox of this name. One that they know of exists; otherwise the levels above decide.
-pub(super) fn may_make(session: &Session, name: &Name) -> Result<(), Failure> {
+/// Gives what other servers have of those.
+pub(super) async fn may_make(session: &Session, name: &Name) -> Result<Others, Failure> {
     session.may_be_called(name)?;
     let who = session.who()?;
     let store = &session.backend.parts.store;
@@ -21,16 +25,62 @@ pub(super) fn may_make(session: &Session, name: &Name) -> Result<(), Failure> {
     {
         return Err(Refused::Exists.into());
     }
-    if is_a_users(name) && needs_inbox(store, name)? {
-        return inbox_may_be_made(session, name);
+    let others = Others::around(session, name).await?;
+    if let Some(there) = others.acl(name)
+        && there.rights_on(name, who).may_know()
+    {
+        return Err(Refused::Exists.into());
+    }
+    if is_a_users(name) && needs_inbox(store, &others, name)? {
+        return inbox_may_be_made(session, name).map(|()| others);
     }
     if who.administers(name) {
-        return Ok(());
+        return Ok(others);
     }
-    match nearest_above(store, name)? {
-        Some((above, acl)) if acl.rights_on(&above, who).contains(Rights::CREATE) => Ok(()),
+    match nearest_above(store, &others, name)? {
+        Some((above, acl)) if acl.rights_on(&above, who).contains(Rights::CREATE) => Ok(others),
         _ => Err(Failure::noperm()),
     }
+}
+
+/// What other servers of the murder have of a name and the levels above it.
+#[derive(Default)]
+pub(super) struct Others(Vec<Held>);
+
+impl Others {
+    /// Asks the master, where a level above isn't here.
+    async fn around(session: &Session, name: &Name) -> Result<Self, Failure> {
+        let parts = &session.backend.parts;
+        let mut missing = Vec::new();
+        for level in levels_above(name) {
+            if parts.store.mailbox(&level)?.is_none() {
+                missing.push(level);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(Self::default());
+        }
+        missing.push(name.clone());
+        let held = parts.member.elsewhere(missing).await?;
+        // Another server is about to make a level above: whose it will be can't be told.
+        if held.iter().any(|held| held.name != *name && held.state != State::Active) {
+            return Err(Refused::Busy.into());
+        }
+        Ok(Self(held))
+    }
+
+    /// The ACL of a mailbox that is at another server.
+    fn acl(&self, name: &Name) -> Option<&Acl> {
+        let held = self.0.iter().find(|held| held.name == *name);
+        let held = held.filter(|held| held.state == State::Active);
+        held.map(|held| &held.acl)
+    }
+}
+
+/// The levels above a name, from the nearest, up to a user's inbox or to the top. Nothing is above an inbox.
+fn levels_above(name: &Name) -> impl Iterator<Item = Name> {
+    let above = |name: &Name| (!name.is_inbox()).then(|| name.parent()).flatten();
+    std::iter::successors(above(name), move |level| above(level))
 }
 
 /// Whether a name is an inbox or below one.
@@ -40,10 +90,10 @@ fn is_a_users(name: &Name) -> bool {
 }
 
 /// Whether the user's inbox that this name is, or is below, isn't there.
-fn needs_inbox(store: &Store, name: &Name) -> Result<bool, Failure> {
+fn needs_inbox(store: &Store, others: &Others, name: &Name) -> Result<bool, Failure> {
     let inbox = name.owner().map(|owner| owner.inbox());
     match inbox {
-        Some(inbox) => Ok(store.mailbox(&inbox)?.is_none()),
+        Some(inbox) => Ok(others.acl(&inbox).is_none() && store.mailbox(&inbox)?.is_none()),
         None => Ok(true),
     }
 }
@@ -64,11 +114,19 @@ fn inbox_may_be_made(session: &Session, name: &Name) -> Result<(), Failure> {
     }
 }
 
-fn nearest_above(store: &Store, name: &Name) -> Result<Option<(Name, Acl)>, StoreError> {
+fn nearest_above(
+    store: &Store,
+    others: &Others,
+    name: &Name,
+) -> Result<Option<(Name, Acl)>, StoreError> {
     let mut above = name.parent();
     while let Some(name) = above {
         if let Some(mailbox) = store.mailbox(&name)? {
             return Ok(Some((name, mailbox.acl)));
+        }
+        if let Some(acl) = others.acl(&name) {
+            let acl = acl.clone();
+            return Ok(Some((name, acl)));
         }
         above = name.parent();
     }
@@ -83,28 +141,30 @@ pub(super) struct Wanted {
     pub(super) special_use: SpecialUse,
     /// Where a mailbox is with nothing above it.
     pub(super) default_partition: String,
+    others: Others,
 }
 
 impl Wanted {
-    pub(super) fn new(session: &Session, name: Name) -> Self {
+    pub(super) fn new(session: &Session, name: Name, others: Others) -> Self {
         Self {
             name,
             partition: None,
             special_use: SpecialUse::NONE,
             default_partition: session.backend.parts.backend.default_partition.clone(),
+            others,
         }
     }
 
     /// Makes it, and the levels above it that have no mailbox, which get the ACL of the nearest that has one. It comes last.
-    pub(super) fn orders(self, store: &Store) -> Result<Vec<Order>, Refused> {
+    pub(super) fn orders(&self, store: &Store) -> Result<Vec<Order>, Refused> {
         let mut orders = self.orders_above(store)?;
         let (partition, acl) = match orders.last() {
             Some(Order::Create { partition, acl, .. }) => (partition.clone(), acl.clone()),
             _ => self.inherited(store, &self.name)?,
         };
         orders.push(Order::Create {
-            name: self.name,
-            partition: self.partition.unwrap_or(partition),
+            name: self.name.clone(),
+            partition: self.partition.clone().unwrap_or(partition),
             acl,
             special_use: self.special_use,
         });
@@ -117,15 +177,11 @@ impl Wanted {
             return Err(Refused::Exists);
         }
         let mut missing = Vec::new();
-        let mut above = (!self.name.is_inbox())
-            .then(|| self.name.parent())
-            .flatten();
-        while let Some(name) = above {
-            if store.mailbox(&name).map_err(unread)?.is_some() {
+        for level in levels_above(&self.name) {
+            if self.others.acl(&level).is_some() || store.mailbox(&level).map_err(unread)?.is_some() {
                 break;
             }
-            above = (!name.is_inbox()).then(|| name.parent()).flatten();
-            missing.push(name);
+            missing.push(level);
         }
         let Some(top) = missing.last() else {
             return Ok(Vec::new());
@@ -142,10 +198,13 @@ impl Wanted {
 
     /// The partition and the ACL of a mailbox below one that exists, or below none.
     fn inherited(&self, store: &Store, name: &Name) -> Result<(String, Acl), Refused> {
-        if let Some(above) = name.parent().filter(|_| !name.is_inbox())
-            && let Some(above) = store.mailbox(&above).map_err(unread)?
-        {
-            return Ok((above.partition, above.acl));
+        if let Some(above) = levels_above(name).next() {
+            if let Some(above) = store.mailbox(&above).map_err(unread)? {
+                return Ok((above.partition, above.acl));
+            }
+            if let Some(acl) = self.others.acl(&above) {
+                return Ok((self.default_partition.clone(), acl.clone()));
+            }
         }
         let acl = match name.owner() {
             Some(owner) => own_acl(&owner),

@@ -7,6 +7,7 @@ use ravenry_core::proto::imap::Command;
 use super::failure::Failure;
 use super::naming::{Wanted, is_own_inbox, may_make};
 use super::session::{COMPLETED, Reply, Session};
+use crate::member::Kind;
 use crate::renaming;
 use crate::store::{Order, Refused, Store};
 
@@ -35,29 +36,29 @@ pub(super) async fn rename(session: &Session, command: &Command<'_>) -> Reply {
         return Err(Refused::Exists.into());
     }
     let done = if is_own_inbox(session.who()?, &old) {
-        let into = wanted(session, new)?;
-        let make = move |store: &Store| empty_inbox(store, old, into);
-        session.backend.all_or_nothing(make).await
+        let into = wanted(session, new).await?;
+        let make = move |store: &Store| empty_inbox(store, &old, &into);
+        session.backend.change(Kind::Rename, make).await
     } else {
-        let names = allowed(session, old, new, rights)?;
-        let make = move |store: &Store| tree(store, names);
-        session.backend.all_or_nothing(make).await
+        let (old, into) = allowed(session, old, new, rights).await?;
+        let make = move |store: &Store| tree(store, &old, &into);
+        session.backend.change(Kind::Rename, make).await
     };
     done?;
     COMPLETED
 }
 
 /// A mailbox that the user may make, and that is no user's inbox.
-fn wanted(session: &Session, name: Name) -> Result<Wanted, Failure> {
-    may_make(session, &name)?;
+async fn wanted(session: &Session, name: Name) -> Result<Wanted, Failure> {
+    let others = may_make(session, &name).await?;
     if name.is_inbox() {
         return Err(Failure::coded("CANNOT", "An INBOX is no mailbox' new name"));
     }
-    Ok(Wanted::new(session, name))
+    Ok(Wanted::new(session, name, others))
 }
 
 /// Whether a mailbox may get another name.
-fn allowed(
+async fn allowed(
     session: &Session,
     old: Name,
     new: Name,
@@ -74,13 +75,13 @@ fn allowed(
                 "A user's INBOX becomes another user's only",
             ));
         }
-        may_make(session, &new)?;
-        return Ok((old, Wanted::new(session, new)));
+        let others = may_make(session, &new).await?;
+        return Ok((old, Wanted::new(session, new, others)));
     }
     if !rights.contains(Rights::DELETE_MAILBOX) && !who.administers(&old) {
         return Err(Failure::noperm());
     }
-    let into = wanted(session, new)?;
+    let into = wanted(session, new).await?;
     if is_below(&into.name, &old) {
         return Err(Failure::coded(
             "CANNOT",
@@ -96,16 +97,16 @@ fn is_below(name: &Name, above: &Name) -> bool {
 }
 
 /// INBOX' messages go to a new mailbox; it stays, and what is below it.
-fn empty_inbox(store: &Store, inbox: Name, into: Wanted) -> Result<Vec<Order>, Refused> {
-    let to = into.name.clone();
+fn empty_inbox(store: &Store, inbox: &Name, into: &Wanted) -> Result<Vec<Order>, Refused> {
+    let (from, to) = (inbox.clone(), into.name.clone());
     let mut orders = into.orders(store)?;
-    orders.push(Order::MoveAll { from: inbox, to });
+    orders.push(Order::MoveAll { from, to });
     Ok(orders)
 }
 
 /// A mailbox and all that is below it.
-fn tree(store: &Store, (old, into): (Name, Wanted)) -> Result<Vec<Order>, Refused> {
+fn tree(store: &Store, old: &Name, into: &Wanted) -> Result<Vec<Order>, Refused> {
     let mut orders = into.orders_above(store)?;
-    orders.extend(renaming::tree(store, &old, &into.name)?);
+    orders.extend(renaming::tree(store, old, &into.name)?);
     Ok(orders)
 }

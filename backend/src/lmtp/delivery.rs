@@ -237,6 +237,12 @@ fn why_refused(refused: &Refused) -> Reply {
         Refused::Full => NO_ROOM,
         Refused::OverQuota => OVER_QUOTA,
         Refused::Exists
+        | Refused::ExistsAt(_)
+        | Refused::Elsewhere(_)
+        | Refused::Busy
+        | Refused::MasterAway
+        | Refused::MasterSilent
+        | Refused::Master(_)
         | Refused::NoMessage
         | Refused::TooLong
         | Refused::NoPartition

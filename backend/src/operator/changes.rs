@@ -1,5 +1,6 @@
 //! What an operator changes: mailboxes made, taken away and renamed, ACLs, room given back.
 
+use std::sync::mpsc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ravenry_core::mailboxes::{Acl, Name};
@@ -9,6 +10,7 @@ use super::answer::Answer;
 use super::lists::{found, owner, tree};
 use super::{Done, Operator, acl, parsed, refused, shown};
 use crate::imap::own_acl;
+use crate::member::Kind;
 use crate::renaming;
 use crate::store::{Change, Order, Outcome, Reconstructed, Refused, SpecialUse, Store, Writer};
 
@@ -26,7 +28,7 @@ impl Operator {
         if given == Acl::default() {
             let above = name.clone();
             given = self
-                .read(move |store| inherited(store, &above))
+                .inherited(above)
                 .await?
                 .or_else(|| owner(&name).map(|user| own_acl(&user)))
                 .unwrap_or_default();
@@ -50,13 +52,16 @@ impl Operator {
     }
 
     async fn make(&self, name: Name, partition: String, acl: Acl) -> Done {
-        let order = Order::Create {
-            name: name.clone(),
-            partition,
-            acl,
-            special_use: SpecialUse::default(),
+        let of = name.clone();
+        let make = move |_: &Store| {
+            Ok(vec![Order::Create {
+                name: of.clone(),
+                partition: partition.clone(),
+                acl: acl.clone(),
+                special_use: SpecialUse::default(),
+            }])
         };
-        let made = self.order(order).await;
+        let made = self.parts.member.carry_out(Kind::Create, make).await;
         made.map_err(|why| refused(&name, why))?;
         tracing::info!(mailbox = shown(&name), "ctl: made");
         Ok(Answer::said(&format!("made {}", shown(&name))))
@@ -65,13 +70,17 @@ impl Operator {
     /// Takes a mailbox away, and with `all` what is below it, in one commit; says their ids, by which they can be
     /// brought back.
     pub(super) async fn delete(&self, name: Name, all: bool) -> Done {
-        self.alone(move |writer, store| together(writer, &name, deletions(store, &name, all)))
-            .await
+        let of = name.clone();
+        self.change((Kind::Delete, of), move |store| {
+            deletions(store, &name, all)
+        })
+        .await
     }
 
     /// Gives a mailbox and all below it other names, in one commit.
     pub(super) async fn rename(&self, from: Name, to: Name) -> Done {
-        self.alone(move |writer, store| together(writer, &to, renames(store, &from, &to)))
+        let of = to.clone();
+        self.change((Kind::Rename, of), move |store| renames(store, &from, &to))
             .await
     }
 
@@ -79,16 +88,68 @@ impl Operator {
     pub(super) async fn set_acl(&self, name: &str, identifier: &str, rights: &str) -> Done {
         let name = parsed(name)?;
         let (identifier, rights) = (self.identifier(identifier)?, rights.to_owned());
-        self.alone(move |writer, store| {
-            let order = found(store, &name).and_then(|mailbox| {
-                let acl = acl::with(&mailbox.acl, &identifier, &rights)?;
-                let now = format!("{}: {}", shown(&name), acl::shown(&acl));
-                let name = name.clone();
-                Ok(vec![(Order::SetAcl { name, acl }, now)])
-            });
-            together(writer, &name, order)
+        let of = name.clone();
+        self.change((Kind::SetAcl, of), move |store| {
+            let mailbox = found(store, &name)?;
+            let acl = acl::with(&mailbox.acl, &identifier, &rights)?;
+            let now = format!("{}: {}", shown(&name), acl::shown(&acl));
+            let name = name.clone();
+            Ok(vec![(Order::SetAcl { name, acl }, now)])
         })
         .await
+    }
+
+    /// Changes names or an ACL, here and at the MUPDATE master; each order has what is said of it, if anything is.
+    async fn change(
+        &self,
+        (kind, name): (Kind, Name),
+        make: impl Fn(&Store) -> Done<Vec<(Order, String)>> + Send + Sync + 'static,
+    ) -> Done {
+        // It may be asked several times: what it said last is what was done.
+        let (say, said) = mpsc::channel();
+        let orders = move |store: &Store| match make(store) {
+            Ok(orders) => {
+                let (orders, texts): (Vec<Order>, Vec<String>) = orders.into_iter().unzip();
+                drop(say.send(Ok(texts)));
+                Ok(orders)
+            }
+            Err(why) => {
+                drop(say.send(Err(why.clone())));
+                Err(Refused::Failed(why))
+            }
+        };
+        let done = self.parts.member.carry_out(kind, orders).await;
+        let texts = said.try_iter().last().unwrap_or_else(|| Ok(Vec::new()))?;
+        done.map_err(|why| refused(&name, why))?;
+        let mut answer = Answer::default();
+        for text in texts.iter().filter(|text| !text.is_empty()) {
+            tracing::info!("ctl: {text}");
+            answer.text(text);
+        }
+        Ok(answer)
+    }
+
+    /// The ACL of the nearest mailbox above, wherever it is.
+    async fn inherited(&self, name: Name) -> Done<Option<Acl>> {
+        let levels = std::iter::successors(name.parent(), Name::parent);
+        let levels: Vec<Name> = levels.collect();
+        let of = levels.clone();
+        let here = self.read(move |store| {
+            let found = of.iter().map(|level| store.mailbox(level));
+            let found: Result<Vec<_>, _> = found.collect();
+            found.map_err(super::unread)
+        });
+        let here = here.await?;
+        let missing = levels.iter().zip(&here).filter(|(_, here)| here.is_none());
+        let missing = missing.map(|(level, _)| level.clone()).collect();
+        let there = self.parts.member.elsewhere(missing).await;
+        let there = there.map_err(|why| refused(&name, why))?;
+        let nearest = levels.iter().zip(here).find_map(|(level, here)| {
+            let there = there.iter().find(|held| held.name == *level);
+            here.map(|mailbox| mailbox.acl)
+                .or_else(|| there.map(|held| held.acl.clone()))
+        });
+        Ok(nearest)
     }
 
     /// Puts a mailbox' record and its files together again.
@@ -229,14 +290,3 @@ fn renames(store: &Store, from: &Name, to: &Name) -> Done<Vec<(Order, String)>> 
     Ok(all)
 }
 
-/// The ACL of the nearest mailbox above.
-fn inherited(store: &Store, name: &Name) -> Done<Option<Acl>> {
-    let mut at = name.parent();
-    while let Some(name) = at {
-        if let Some(above) = store.mailbox(&name).map_err(super::unread)? {
-            return Ok(Some(above.acl));
-        }
-        at = name.parent();
-    }
-    Ok(None)
-}

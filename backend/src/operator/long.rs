@@ -12,7 +12,7 @@ use ravenry_core::rt::{self, Stream};
 
 use super::{Answer, Done, Operator};
 use crate::import::{Import, import};
-use crate::store::{Progress, Store};
+use crate::store::{Order, Progress, Store};
 
 /// Lines that who asked hasn't read.
 const LINES_MAX: usize = 1024;
@@ -79,12 +79,33 @@ impl Operator {
             partition: self.parts.backend.default_partition.clone(),
             message_size: self.parts.backend.message_size,
         };
-        let orders = self.parts.orders.clone();
+        let (orders, member) = (self.parts.orders.clone(), self.parts.member.clone());
         Ok(Box::new(move |store, lines| {
             import(
                 store,
                 &job,
-                &mut |order| orders.carry_out_here(order),
+                &mut |all| match <[Order; 1]>::try_from(all) {
+                    Ok(
+                        [
+                            Order::Create {
+                                name,
+                                partition,
+                                acl,
+                                special_use,
+                            },
+                        ],
+                    ) => {
+                        let create = move || Order::Create {
+                            name: name.clone(),
+                            partition: partition.clone(),
+                            acl: acl.clone(),
+                            special_use,
+                        };
+                        member.create_here(create).map(|answer| vec![answer])
+                    }
+                    Ok(other) => orders.carry_out_here(other.into()),
+                    Err(all) => orders.carry_out_here(all),
+                },
                 &mut |answer, may_be_dropped| lines.say(answer, may_be_dropped),
             )
         }))

@@ -201,6 +201,22 @@ pub(crate) fn refused(name: &Name, refused: Refused) -> String {
         Refused::NoMailbox => missing(name),
         Refused::NoMessage => format!("a message of {what} isn't there any more"),
         Refused::Exists => format!("{what} is there already"),
+        Refused::ExistsAt(server) => format!("{what} is there already, at {server}"),
+        Refused::Elsewhere(server) => format!(
+            "{what} is at {server} by the MUPDATE master, and here as well: nothing has changed"
+        ),
+        Refused::Busy => {
+            format!("{what}: another change of it is under way, here or at another server: try again")
+        }
+        Refused::MasterAway => format!(
+            "{what}: the MUPDATE master can't be reached, and nothing has changed: the log says why"
+        ),
+        Refused::MasterSilent => format!(
+            "{what}: the MUPDATE master has not answered; what is half done is put in order as soon as it does"
+        ),
+        Refused::Master(why) => {
+            format!("{what}: the MUPDATE master refuses it, and nothing has changed: {why}")
+        }
         Refused::NoPartition => {
             "there is no such partition: [backend] partitions has their names".to_owned()
         }

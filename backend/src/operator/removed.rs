@@ -6,6 +6,7 @@ use ravenry_core::proto::imap::{DateTime, Uids};
 use super::answer::Answer;
 use super::lists::found;
 use super::{Done, Operator, parsed, refused, shown, unread};
+use crate::member::Kind;
 use crate::store::{MailboxId, Order, Outcome, Refused, Rests, Store};
 
 /// A row for every deleted mailbox.
@@ -58,11 +59,12 @@ impl Operator {
         };
         let mailbox = MailboxId::parse(id).ok_or_else(unknown)?;
         let name = parsed(name)?;
-        let order = Order::Undelete {
-            mailbox,
-            name: name.clone(),
+        let of = name.clone();
+        let make = move |_: &Store| {
+            let name = of.clone();
+            Ok(vec![Order::Undelete { mailbox, name }])
         };
-        match self.order(order).await {
+        match self.parts.member.carry_out(Kind::Create, make).await {
             Ok(_) => {
                 tracing::info!(mailbox = shown(&name), id, "ctl: undeleted");
                 Ok(Answer::said(&format!("{} is back", shown(&name))))

@@ -308,6 +308,18 @@ pub enum Refused {
     NoMessage,
     /// The name is taken.
     Exists,
+    /// The name is taken, at this server of the murder.
+    ExistsAt(String),
+    /// The mailbox is here, but this server's by the MUPDATE master.
+    Elsewhere(String),
+    /// Others have the name to themselves, here or at another server.
+    Busy,
+    /// The MUPDATE master can't be reached, and was asked for nothing.
+    MasterAway,
+    /// It was asked and has not answered: what it has done can't be told.
+    MasterSilent,
+    /// It doesn't want it, and says why.
+    Master(String),
     /// A name, or an ACL, would be longer than it may be.
     TooLong,
     /// There is no such partition.

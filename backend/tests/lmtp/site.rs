@@ -99,6 +99,7 @@ impl Site {
         let parts = Parts {
             backend: Arc::new(backend),
             store,
+            member: Member::alone(orders.clone()),
             orders,
             disk: pool("disk"),
             whole: pool("whole"),

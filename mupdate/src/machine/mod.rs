@@ -27,35 +27,28 @@ mod adversity;
 #[cfg(test)]
 mod starttls;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::Duration;
 
 use ravenry_core::proto::mupdate::{Command, Place};
-use ravenry_core::proto::sasl::Plain;
 use ravenry_core::rt::Instant;
 use ravenry_core::wire::mupdate::Framer;
 
 use crate::barriers::Barriers;
 use crate::batch::{Batch, BatchLimits};
 use crate::fault::Fault;
+use crate::hello::{Hello, Peer};
 use crate::status::FollowerState;
 
-/// Lines of a banner, the last one with them: Cyrus sends four at most.
-const BANNER_LINES_MAX: u32 = 32;
 /// A name, a location and an ACL; the ACL of a mailbox that a whole site shares may be long.
-const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
-/// Tags as Cyrus's own replicas choose them, so that a log on the master reads the same.
-const STARTTLS_TAG: &str = "S01";
-const LOGIN_TAG: &str = "A01";
+pub(crate) const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
+/// As Cyrus's own replicas choose it.
 const UPDATE_TAG: &str = "U01";
 
 /// What the machine is to be told once.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) login: Plain,
-    /// STARTTLS comes before the login.
-    pub(crate) starttls: bool,
     /// A NOOP goes out this long after the last one was answered, asked for or not.
     pub(crate) noop_every: Duration,
     /// How long the master may say nothing while it owes an answer.
@@ -95,25 +88,12 @@ pub(crate) enum Answer {
 enum Phase {
     /// A connection.
     Away,
-    /// The rest of the banner.
-    Greeting { lines: u32, offers: Offers },
-    /// The answer to STARTTLS, and then the handshake.
-    StartTls,
-    /// The answer to AUTHENTICATE.
-    Login { delta: Option<Place> },
+    /// What the master owes before the login is done.
+    Hello,
     /// The list, and the OK that ends it.
     Listing,
     /// Changes, and answers to NOOP.
     Streaming,
-}
-
-/// What a banner has offered so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Offers {
-    plain: bool,
-    starttls: bool,
-    /// It can tell what has changed.
-    delta: Option<Place>,
 }
 
 /// What is to happen once the batch is committed.
@@ -130,8 +110,9 @@ enum Due {
 pub(crate) struct Machine<R> {
     settings: Settings,
     phase: Phase,
-    /// STARTTLS has been done on this connection.
-    secured: bool,
+    hello: Hello,
+    /// What the banner has told.
+    peer: Peer,
     framer: Framer,
     input: Vec<u8>,
     /// Bytes of `input` that are used up.
@@ -166,10 +147,11 @@ pub(crate) struct Machine<R> {
 }
 
 impl<R> Machine<R> {
-    pub(crate) fn new(settings: Settings, sequence: u64, now: Instant) -> Self {
+    pub(crate) fn new(settings: Settings, hello: Hello, sequence: u64, now: Instant) -> Self {
         Self {
             phase: Phase::Away,
-            secured: false,
+            hello,
+            peer: Peer::default(),
             framer: Framer::new(RESPONSE_BYTES_MAX),
             input: Vec::new(),
             taken: 0,
@@ -201,6 +183,7 @@ impl<R> Machine<R> {
         self.disconnected();
         self.known = known;
         self.given_up = false;
+        self.hello.begin();
         self.await_banner(now);
     }
 
@@ -208,15 +191,12 @@ impl<R> Machine<R> {
     pub(crate) fn secured(&mut self, now: Instant) {
         debug_assert!(self.due == Due::StartTls);
         self.due = Due::Nothing;
-        self.secured = true;
+        self.hello.secured();
         self.await_banner(now);
     }
 
     fn await_banner(&mut self, now: Instant) {
-        self.phase = Phase::Greeting {
-            lines: 0,
-            offers: Offers::default(),
-        };
+        self.phase = Phase::Hello;
         self.heard = now;
     }
 
@@ -224,7 +204,6 @@ impl<R> Machine<R> {
     /// tells it again); who waits for the NOOP in flight waits for the next connection's first.
     pub(crate) fn disconnected(&mut self) {
         self.phase = Phase::Away;
-        self.secured = false;
         self.framer = Framer::new(RESPONSE_BYTES_MAX);
         self.input = Vec::new();
         self.taken = 0;
@@ -416,9 +395,7 @@ impl<R> Machine<R> {
     pub(crate) fn state(&self) -> Option<FollowerState> {
         match self.phase {
             Phase::Away => None,
-            Phase::Greeting { .. } | Phase::StartTls | Phase::Login { .. } => {
-                Some(FollowerState::Connecting)
-            }
+            Phase::Hello => Some(FollowerState::Connecting),
             Phase::Listing => Some(FollowerState::Syncing),
             Phase::Streaming => Some(FollowerState::Streaming),
         }
@@ -432,9 +409,7 @@ impl<R> Machine<R> {
     fn awaited(&self) -> &'static str {
         match self.phase {
             Phase::Away => "a connection",
-            Phase::Greeting { .. } => "the banner",
-            Phase::StartTls => "the answer to STARTTLS",
-            Phase::Login { .. } => "the answer to AUTHENTICATE",
+            Phase::Hello => self.hello.awaited(),
             Phase::Listing => "the mailbox list",
             Phase::Streaming => "the answer to NOOP",
         }

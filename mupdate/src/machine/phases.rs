@@ -1,12 +1,11 @@
 //! What each response means in each phase of the conversation.
 
-use ravenry_core::proto::mupdate::{self, Command, Completion, Place, Response};
+use ravenry_core::proto::mupdate::{self, Command, Response};
 use ravenry_core::rt::Instant;
 
-use super::{
-    BANNER_LINES_MAX, Due, LOGIN_TAG, Machine, Offers, Phase, STARTTLS_TAG, UPDATE_TAG, noop_tag,
-};
+use super::{Due, Machine, Phase, UPDATE_TAG, noop_tag};
 use crate::fault::{Fault, excerpt};
+use crate::hello::{Next, is, unexpected};
 
 impl<R> Machine<R> {
     /// Takes one response out of the input and acts on it; false if none is whole.
@@ -34,100 +33,31 @@ impl<R> Machine<R> {
         }
         match self.phase {
             Phase::Away => Ok(()),
-            Phase::Greeting { lines, offers } => self.greeting(response, lines, offers),
-            Phase::StartTls => self.starttls(response),
-            Phase::Login { delta } => self.login(response, delta),
+            Phase::Hello => self.hello(response),
             Phase::Listing => self.listing(response),
             Phase::Streaming => self.streaming(response),
         }
     }
 
-    /// The banner (section 3.8): what the master can do, then its name.
-    fn greeting(
-        &mut self,
-        response: &Response<'_>,
-        lines: u32,
-        mut offers: Offers,
-    ) -> Result<(), Fault> {
-        let lines = lines + 1;
-        if lines > BANNER_LINES_MAX {
-            return Err(Fault::Protocol("the banner does not end".into()));
-        }
-        self.phase = match response {
-            Response::Auth(mechanisms) => {
-                offers.plain = mechanisms
-                    .iter()
-                    .any(|name| name.eq_ignore_ascii_case(b"PLAIN"));
-                Phase::Greeting { lines, offers }
-            }
-            Response::StartTls => {
-                offers.starttls = true;
-                Phase::Greeting { lines, offers }
-            }
-            Response::Delta(place) => {
-                offers.delta = Some(*place);
-                Phase::Greeting { lines, offers }
-            }
-            Response::Compress(_) | Response::PartialUpdate | Response::Other(_) => {
-                Phase::Greeting { lines, offers }
-            }
-            Response::Banner(_) if self.settings.starttls && !self.secured => {
-                if !offers.starttls {
-                    return Err(Fault::Tls("the master does not offer STARTTLS".into()));
-                }
-                Command::StartTls.encode(STARTTLS_TAG, &mut self.output);
-                Phase::StartTls
-            }
-            Response::Banner(_) if !offers.plain => return Err(Fault::NoPlain),
-            Response::Banner(_) => {
-                let initial = self.settings.login.encode().map_err(Fault::Credentials)?;
-                let login = Command::Authenticate {
-                    mechanism: "PLAIN",
-                    initial: &initial,
-                };
-                login.encode(LOGIN_TAG, &mut self.output);
-                Phase::Login {
-                    delta: offers.delta,
-                }
-            }
-            other => return Err(self.unexpected(other)),
-        };
-        Ok(())
-    }
-
-    /// The answer to STARTTLS (section 4.10). What was said before the handshake counts for
-    /// nothing: the banner comes again.
-    fn starttls(&mut self, response: &Response<'_>) -> Result<(), Fault> {
-        match response {
-            Response::Ok(done) if is(done, STARTTLS_TAG) => {
-                self.due = Due::StartTls;
-                Ok(())
-            }
-            Response::No(done) | Response::Bad(done) if is(done, STARTTLS_TAG) => Err(Fault::Tls(
-                format!("the master refuses STARTTLS: {}", excerpt(&done.text)),
-            )),
-            other => Err(self.unexpected(other)),
-        }
-    }
-
-    /// The answer to AUTHENTICATE (section 4.2); then the list is asked for.
-    fn login(&mut self, response: &Response<'_>, delta: Option<Place>) -> Result<(), Fault> {
-        match response {
-            Response::Ok(done) if is(done, LOGIN_TAG) => {
-                self.upstream = delta;
-                let update = match delta {
+    /// Banner, STARTTLS and login; then the list is asked for.
+    fn hello(&mut self, response: &Response<'_>) -> Result<(), Fault> {
+        match self
+            .hello
+            .take(response, &mut self.peer, &mut self.output)?
+        {
+            Next::More => {}
+            Next::Handshake => self.due = Due::StartTls,
+            Next::In => {
+                self.upstream = self.peer.delta;
+                let update = match self.upstream {
                     Some(_) => Command::UpdateSince(self.known),
                     None => Command::Update,
                 };
                 update.encode(UPDATE_TAG, &mut self.output);
                 self.phase = Phase::Listing;
-                Ok(())
             }
-            Response::No(done) | Response::Bad(done) if is(done, LOGIN_TAG) => {
-                Err(Fault::LoginRefused(excerpt(&done.text)))
-            }
-            other => Err(self.unexpected(other)),
         }
+        Ok(())
     }
 
     /// The list (section 4.11), up to the OK after which the stream starts.
@@ -174,35 +104,7 @@ impl<R> Machine<R> {
         if self.batch.push(response, UPDATE_TAG.as_bytes()) {
             Ok(())
         } else {
-            Err(self.unexpected(response))
+            Err(unexpected(response, self.awaited()))
         }
     }
-
-    fn unexpected(&self, response: &Response<'_>) -> Fault {
-        let (what, tag) = match response {
-            Response::Auth(_) => ("AUTH", None),
-            Response::StartTls => ("STARTTLS", None),
-            Response::Compress(_) => ("COMPRESS", None),
-            Response::PartialUpdate => ("PARTIAL-UPDATE", None),
-            Response::Banner(_) => ("a banner", None),
-            Response::Bye(_) => ("BYE", None),
-            Response::Other(name) => ("an untagged response", Some(*name)),
-            Response::Ok(done) => ("OK", Some(done.tag)),
-            Response::No(done) => ("NO", Some(done.tag)),
-            Response::Bad(done) => ("BAD", Some(done.tag)),
-            Response::Mailbox { tag, .. } => ("MAILBOX", Some(*tag)),
-            Response::Reserve { tag, .. } => ("RESERVE", Some(*tag)),
-            Response::Delete { tag, .. } => ("DELETE", Some(*tag)),
-            Response::Delta(_) => ("X-DELTA", None),
-            Response::Deactivate { tag, .. } => ("DEACTIVATE", Some(*tag)),
-            Response::Since { tag } => ("X-SINCE", Some(*tag)),
-            Response::Sequence { tag, .. } => ("X-SEQUENCE", Some(*tag)),
-        };
-        let tag = tag.map_or_else(String::new, |tag| format!(" ({})", excerpt(tag)));
-        Fault::Protocol(format!("{what}{tag} came instead of {}", self.awaited()))
-    }
-}
-
-fn is(done: &Completion<'_>, tag: &str) -> bool {
-    done.tag == tag.as_bytes()
 }

@@ -13,7 +13,7 @@ const GO: &str = "S01 OK \"Begin TLS negotiation now\"\r\n";
 
 fn world() -> World {
     let mut world = World::new(100, 1 << 20);
-    world.machine.settings.starttls = true;
+    world.machine.hello.starttls = true;
     world.connect();
     world
 }

@@ -14,15 +14,16 @@ use ravenry_core::rt::{self, Instant};
 use super::{Answer, Machine, Settings, Step};
 use crate::batch::BatchLimits;
 use crate::fault::Fault;
+use crate::hello::Hello;
 use crate::status::FollowerState;
 
-pub(super) const BANNER: &str = concat!(
+pub(crate) const BANNER: &str = concat!(
     "* AUTH \"PLAIN\" \"LOGIN\"\r\n",
     "* COMPRESS \"DEFLATE\"\r\n",
     "* PARTIAL-UPDATE\r\n",
     "* OK MUPDATE \"mupdate.murder.test\" \"Cyrus IMAP\" \"3.6.1\" \"(master)\"\r\n",
 );
-pub(super) const LOGGED_IN: &str = "A01 OK \"Authenticated\"\r\n";
+pub(crate) const LOGGED_IN: &str = "A01 OK \"Authenticated\"\r\n";
 pub(super) const STREAMING: &str = "U01 OK \"streaming starts\"\r\n";
 
 /// A list in memory, with what the real one promises.
@@ -72,16 +73,19 @@ pub(super) struct World {
     pub(super) answers: Vec<(usize, Answer)>,
 }
 
+pub(crate) fn hello() -> Hello {
+    let login = Plain {
+        authzid: b"frontend".to_vec(),
+        authcid: b"frontend".to_vec(),
+        password: Secret::from("mupdatepw"),
+    };
+    Hello::new(login, false)
+}
+
 impl World {
     pub(super) fn new(count_max: usize, bytes_max: usize) -> Self {
         let now = rt::now();
         let settings = Settings {
-            login: Plain {
-                authzid: b"frontend".to_vec(),
-                authcid: b"frontend".to_vec(),
-                password: Secret::from("mupdatepw"),
-            },
-            starttls: false,
             noop_every: Duration::from_secs(2),
             answer_within: Duration::from_secs(10),
             batch: BatchLimits {
@@ -91,7 +95,7 @@ impl World {
             barriers_max: 100,
         };
         Self {
-            machine: Machine::new(settings, 0, now),
+            machine: Machine::new(settings, hello(), 0, now),
             list: List::default(),
             now,
             sent: Vec::new(),

@@ -1,0 +1,185 @@
+//! Settling: names about which backend and master may disagree are made to agree, at once or when the master is there
+//! again.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use ravenry_core::mailboxes::Name;
+use ravenry_core::rt;
+use ravenry_mupdate::Ask;
+
+use super::claims::Claim;
+use super::coordinator::Coordinator;
+use super::effects::{Facts, Present};
+use super::settle::{Action, decide};
+use crate::store::Refused;
+
+/// Names that wait to be settled; what is more is found by the next comparison.
+const PENDING_MAX: usize = 100_000;
+/// How long names that are claimed are waited for.
+const CLAIM_WAIT: Duration = Duration::from_secs(30);
+/// How long it waits for the master before it tries by itself.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
+
+/// Names that are to be settled.
+#[derive(Default)]
+pub(super) struct Pending {
+    names: RefCell<BTreeSet<Name>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Pending {
+    fn add(&self, names: Vec<Name>) {
+        let mut all = self.names.borrow_mut();
+        for name in names {
+            if all.len() >= PENDING_MAX {
+                tracing::warn!("too many names wait to be settled: the next comparison finds the rest");
+                break;
+            }
+            all.insert(name);
+        }
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    /// The first, when there is one; it stays.
+    async fn first(&self) -> Name {
+        poll_fn(|context| match self.names.borrow().first() {
+            Some(name) => Poll::Ready(name.clone()),
+            None => {
+                *self.waker.borrow_mut() = Some(context.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+}
+
+/// Why a name isn't settled.
+pub(crate) enum Unsettled {
+    /// Another try is worth it when the master is there.
+    Later,
+    /// An operation has had the name for too long, or the store or the master refuses.
+    Refused(Refused),
+}
+
+impl Coordinator {
+    /// Has names settled when the master is there again.
+    pub(super) fn later(&self, names: Vec<Name>) {
+        tracing::info!(
+            names = names.len(),
+            first = names.first().map(tracing::field::display),
+            "to be settled with the MUPDATE master"
+        );
+        self.pending.add(names);
+    }
+
+    /// Settles names that the caller has claimed; those that can't be settled now are settled later.
+    pub(super) async fn settle(&self, names: Vec<Name>) {
+        if let Err(why) = self.settle_claimed(&names).await {
+            if let Unsettled::Refused(refused) = why {
+                tracing::warn!("names can't be settled with the MUPDATE master: {refused:?}");
+            }
+            self.later(names);
+        }
+    }
+
+    /// Settles one name, under a claim of its own.
+    pub(crate) async fn settle_one(&self, name: &Name) -> Result<Action, Unsettled> {
+        let claim = vec![Claim::Name(name.clone())];
+        let claimed = self.claims.claim(claim, CLAIM_WAIT).await;
+        let _claimed = claimed.ok_or(Unsettled::Refused(Refused::Busy))?;
+        let actions = self.settle_claimed(std::slice::from_ref(name)).await?;
+        Ok(actions.first().copied().unwrap_or(Action::Nothing))
+    }
+
+    /// Compares names with the master, and does what is to be done. What is to go from here isn't touched: that is for the
+    /// comparison, which has a limit.
+    async fn settle_claimed(&self, names: &[Name]) -> Result<Vec<Action>, Unsettled> {
+        let wanted = names.to_vec();
+        let local = self.look(move |store| wanted.iter().map(|name| store.named(name)).collect::<Result<Vec<_>, _>>());
+        let local = local.await.map_err(Unsettled::Refused)?;
+        let held = self.master.find(names).await.map_err(Refused::from)?;
+        let (mut asks, mut actions) = (Vec::new(), Vec::new());
+        for ((name, local), held) in names.iter().zip(local).zip(held) {
+            let action = decide(local.as_ref(), held.as_ref(), &self.master.own);
+            match action {
+                Action::Nothing => {}
+                Action::Away => tracing::warn!(
+                    mailbox = %name,
+                    server = held.map(|held| held.location.server),
+                    "it is here, but at another server by the MUPDATE master"
+                ),
+                _ => tracing::info!(mailbox = %name, ?action, "settled with the MUPDATE master"),
+            }
+            asks.extend(self.asks(name, action, local));
+            actions.push(action);
+        }
+        self.all_done(asks).await?;
+        Ok(actions)
+    }
+
+    /// What the master is asked for an action.
+    pub(crate) fn asks(&self, name: &Name, action: Action, local: Option<Facts>) -> Vec<Ask> {
+        let name = name.clone();
+        let with_location = |facts: Facts| (self.master.location(&facts.partition), facts.acl);
+        match (action, local.map(with_location)) {
+            (Action::Push, Some((location, acl))) => vec![
+                Ask::Reserve {
+                    name: name.clone(),
+                    location: location.clone(),
+                },
+                Ask::Activate {
+                    name,
+                    location,
+                    acl,
+                },
+            ],
+            (Action::Activate, Some((location, acl))) => vec![Ask::Activate {
+                name,
+                location,
+                acl,
+            }],
+            (Action::Remove, _) => vec![Ask::Delete { name }],
+            (Action::Nothing | Action::Away | Action::Push | Action::Activate, _) => Vec::new(),
+        }
+    }
+
+    /// The task that settles what is left; it ends with the shard.
+    pub(super) async fn reconcile(self: Rc<Self>) {
+        let work = async {
+            loop {
+                let name = self.pending.first().await;
+                let connections = self.master.client.connections();
+                match self.settle_one(&name).await {
+                    Err(Unsettled::Later) => {
+                        let connected = self.master.client.connected(connections);
+                        let _ = rt::timeout(TRY_AGAIN, connected).await;
+                        continue;
+                    }
+                    Err(Unsettled::Refused(why)) => tracing::warn!(
+                        mailbox = %name,
+                        "it can't be settled with the MUPDATE master, the next comparison tries again: {why:?}"
+                    ),
+                    Ok(_) => {}
+                }
+                self.pending.names.borrow_mut().remove(&name);
+            }
+        };
+        rt::select(rt::draining(), work).await;
+    }
+}
+
+impl From<Refused> for Unsettled {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::MasterAway | Refused::MasterSilent => Self::Later,
+            refused => Self::Refused(refused),
+        }
+    }
+}
