@@ -204,10 +204,9 @@ impl From<Refused> for Failure {
             Refused::NoMailbox => Self::nonexistent(),
             Refused::NoMessage => Self::coded("EXPUNGEISSUED", "The message isn't there any more"),
             Refused::Exists => Self::coded("ALREADYEXISTS", "Mailbox already exists"),
-            Refused::ExistsAt(_) => Self::coded(
-                "ALREADYEXISTS",
-                "Mailbox already exists, at another server",
-            ),
+            Refused::ExistsAt(_) => {
+                Self::coded("ALREADYEXISTS", "Mailbox already exists, at another server")
+            }
             Refused::Elsewhere(server) => Self::unavailable(format!(
                 "The mailbox is at {server} by the MUPDATE master; nothing has changed"
             )),

@@ -63,7 +63,10 @@ impl Others {
         missing.push(name.clone());
         let held = parts.member.elsewhere(missing).await?;
         // Another server is about to make a level above: whose it will be can't be told.
-        if held.iter().any(|held| held.name != *name && held.state != State::Active) {
+        if held
+            .iter()
+            .any(|held| held.name != *name && held.state != State::Active)
+        {
             return Err(Refused::Busy.into());
         }
         Ok(Self(held))
@@ -178,7 +181,8 @@ impl Wanted {
         }
         let mut missing = Vec::new();
         for level in levels_above(&self.name) {
-            if self.others.acl(&level).is_some() || store.mailbox(&level).map_err(unread)?.is_some() {
+            if self.others.acl(&level).is_some() || store.mailbox(&level).map_err(unread)?.is_some()
+            {
                 break;
             }
             missing.push(level);

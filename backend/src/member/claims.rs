@@ -72,7 +72,11 @@ pub(crate) struct Claimed {
 
 impl Claims {
     /// Claims these; `None`: others kept them for longer than `within`.
-    pub(crate) async fn claim(self: &Rc<Self>, claims: Vec<Claim>, within: Duration) -> Option<Claimed> {
+    pub(crate) async fn claim(
+        self: &Rc<Self>,
+        claims: Vec<Claim>,
+        within: Duration,
+    ) -> Option<Claimed> {
         let mut claimed = self.enter(claims);
         if self.is_free(claimed.number) {
             return Some(claimed);
@@ -99,7 +103,9 @@ impl Claims {
     fn enter(self: &Rc<Self>, claims: Vec<Claim>) -> Claimed {
         let number = self.next.replace(self.next.get() + 1);
         let waker = None;
-        self.all.borrow_mut().insert(number, Entry { claims, waker });
+        self.all
+            .borrow_mut()
+            .insert(number, Entry { claims, waker });
         Claimed {
             book: Rc::clone(self),
             number,
@@ -114,7 +120,10 @@ impl Claims {
             return false;
         };
         let conflicts = |entry: &Entry| {
-            let mut pairs = entry.claims.iter().flat_map(|a| own.claims.iter().map(move |b| (a, b)));
+            let mut pairs = entry
+                .claims
+                .iter()
+                .flat_map(|a| own.claims.iter().map(move |b| (a, b)));
             pairs.any(|(a, b)| a.conflicts(b))
         };
         !all.range(..number).any(|(_, entry)| conflicts(entry))
@@ -196,7 +205,9 @@ mod tests {
         let outcome = rt::block_on(rt::ShardConfig::default(), async {
             let claims = Rc::new(Claims::default());
             let held = claim_now(&claims, vec![one("a")]).unwrap();
-            let late = claims.claim(vec![one("a")], Duration::from_millis(20)).await;
+            let late = claims
+                .claim(vec![one("a")], Duration::from_millis(20))
+                .await;
             assert!(late.is_none());
             let book = Rc::clone(&claims);
             rt::spawn(async move {

@@ -66,7 +66,9 @@ impl MemberTask {
     pub async fn run(mut self) {
         let coordinator = Rc::new(Coordinator::new(self.parts));
         rt::spawn(Rc::clone(&coordinator).reconcile());
-        while let Either::Right(Some(message)) = rt::select(rt::draining(), self.messages.recv()).await {
+        while let Either::Right(Some(message)) =
+            rt::select(rt::draining(), self.messages.recv()).await
+        {
             coordinator.take(message);
         }
     }

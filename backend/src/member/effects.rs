@@ -67,12 +67,17 @@ pub(crate) fn effects(orders: &[Order], present: &impl Present) -> Result<Vec<Ef
     for order in orders {
         following.order(order)?;
     }
-    let effects = following.names.into_iter().map(|(name, (before, after))| Effect {
-        name,
-        before,
-        after,
-    });
-    Ok(effects.filter(|effect| effect.before != effect.after).collect())
+    let effects = following
+        .names
+        .into_iter()
+        .map(|(name, (before, after))| Effect {
+            name,
+            before,
+            after,
+        });
+    Ok(effects
+        .filter(|effect| effect.before != effect.after)
+        .collect())
 }
 
 /// What was, and what is after the orders so far.
@@ -218,12 +223,21 @@ mod tests {
             (vec![create("c.d"), create("c")], "c:->x c.d:->x"),
             (vec![delete("a"), delete("a.b")], "a:a>- a.b:a.b>-"),
             (vec![rename("a", "z")], "a:a>- z:->a"),
-            (vec![set_acl("a", "m\tl\t"), rename("a", "z")], "a:a>- z:->m"),
+            (
+                vec![set_acl("a", "m\tl\t"), rename("a", "z")],
+                "a:a>- z:->m",
+            ),
             (vec![rename("a", "z"), rename("z", "a")], ""),
-            (vec![rename("a", "z"), rename("a.b", "a")], "a:a>a.b a.b:a.b>- z:->a"),
+            (
+                vec![rename("a", "z"), rename("a.b", "a")],
+                "a:a>a.b a.b:a.b>- z:->a",
+            ),
             (vec![create("c"), delete("c")], ""),
             (vec![set_acl("a", "a\tl\t")], ""),
-            (vec![set_acl("a", "m\tl\t"), set_acl("a", "n\tl\t")], "a:a>n"),
+            (
+                vec![set_acl("a", "m\tl\t"), set_acl("a", "n\tl\t")],
+                "a:a>n",
+            ),
             (vec![delete("a"), create("a")], "a:a>x"),
         ] {
             assert_eq!(shown(&orders).unwrap(), want, "{orders:?}");

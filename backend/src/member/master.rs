@@ -174,7 +174,10 @@ mod tests {
             location: Location::default(),
             acl: Acl::new(&vec![b'x'; BYTES_MAX / 3]),
         };
-        let sizes: Vec<usize> = pieces((0..5).map(large).collect()).iter().map(Vec::len).collect();
+        let sizes: Vec<usize> = pieces((0..5).map(large).collect())
+            .iter()
+            .map(Vec::len)
+            .collect();
         assert_eq!(sizes, [2, 2, 1]);
         assert!(pieces(Vec::new()).is_empty());
     }

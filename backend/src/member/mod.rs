@@ -101,7 +101,10 @@ impl Member {
     }
 
     /// Makes a mailbox, on a thread that may wait: none of a shard.
-    pub(crate) fn create_here(&self, make: impl Fn() -> Order + Send + Sync + 'static) -> Option<Answer> {
+    pub(crate) fn create_here(
+        &self,
+        make: impl Fn() -> Order + Send + Sync + 'static,
+    ) -> Option<Answer> {
         let joined = match &self.way {
             Way::Alone(orders) => return orders.carry_out_here(vec![make()])?.pop(),
             Way::Joined(joined) => joined,

@@ -78,7 +78,11 @@ impl Coordinator {
         Err(Refused::Busy)
     }
 
-    async fn attempt(&self, kind: Kind, make: &Make) -> Result<Vec<crate::store::Outcome>, Stopped> {
+    async fn attempt(
+        &self,
+        kind: Kind,
+        make: &Make,
+    ) -> Result<Vec<crate::store::Outcome>, Stopped> {
         let (effects, _claimed) = self.begin(kind, make).await?;
         kind.reached("begun");
         let effects = Arc::new(effects);
@@ -293,7 +297,9 @@ impl Coordinator {
             Ok(orders)
         });
         if let Err(why) = undone.await {
-            tracing::error!("mailboxes that the MUPDATE master doesn't want can't be taken away: {why:?}");
+            tracing::error!(
+                "mailboxes that the MUPDATE master doesn't want can't be taken away: {why:?}"
+            );
         }
         self.settle(names(effects)).await;
         refused
@@ -390,10 +396,17 @@ mod tests {
 
     #[test]
     fn what_goes_or_moves_as_a_whole_is_claimed_as_a_whole() {
-        let (tree, one) = (|text| Claim::Tree(name(text)), |text| Claim::Name(name(text)));
+        let (tree, one) = (
+            |text| Claim::Tree(name(text)),
+            |text| Claim::Name(name(text)),
+        );
         let few = ["a", "a.b", "ab"].map(gone);
         for (kind, effects, want) in [
-            (Kind::Create, &few[..], vec![one("a"), one("a.b"), one("ab")]),
+            (
+                Kind::Create,
+                &few[..],
+                vec![one("a"), one("a.b"), one("ab")],
+            ),
             (Kind::Delete, &few[..1], vec![one("a")]),
             (Kind::Delete, &few[..2], vec![tree("a")]),
             (Kind::Delete, &few[..], vec![tree("a"), tree("ab")]),

@@ -37,7 +37,9 @@ impl Pending {
         let mut all = self.names.borrow_mut();
         for name in names {
             if all.len() >= PENDING_MAX {
-                tracing::warn!("too many names wait to be settled: the next comparison finds the rest");
+                tracing::warn!(
+                    "too many names wait to be settled: the next comparison finds the rest"
+                );
                 break;
             }
             all.insert(name);
@@ -102,7 +104,12 @@ impl Coordinator {
     /// comparison, which has a limit.
     async fn settle_claimed(&self, names: &[Name]) -> Result<Vec<Action>, Unsettled> {
         let wanted = names.to_vec();
-        let local = self.look(move |store| wanted.iter().map(|name| store.named(name)).collect::<Result<Vec<_>, _>>());
+        let local = self.look(move |store| {
+            wanted
+                .iter()
+                .map(|name| store.named(name))
+                .collect::<Result<Vec<_>, _>>()
+        });
         let local = local.await.map_err(Unsettled::Refused)?;
         let held = self.master.find(names).await.map_err(Refused::from)?;
         let (mut asks, mut actions) = (Vec::new(), Vec::new());

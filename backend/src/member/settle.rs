@@ -96,15 +96,47 @@ mod tests {
             (None, None, Action::Nothing),
             (here.clone(), None, Action::Push),
             (here.clone(), Some(held(Active, ours, acl)), Action::Nothing),
-            (here.clone(), Some(held(Active, upper, acl)), Action::Nothing),
-            (here.clone(), Some(held(Active, ours, more)), Action::Activate),
-            (here.clone(), Some(held(Active, ours, b"")), Action::Activate),
-            (here.clone(), Some(held(Active, fast, acl)), Action::Activate),
-            (here.clone(), Some(held(Active, none, acl)), Action::Activate),
-            (here.clone(), Some(held(Reserved, ours, acl)), Action::Activate),
-            (here.clone(), Some(held(Moving, ours, acl)), Action::Activate),
+            (
+                here.clone(),
+                Some(held(Active, upper, acl)),
+                Action::Nothing,
+            ),
+            (
+                here.clone(),
+                Some(held(Active, ours, more)),
+                Action::Activate,
+            ),
+            (
+                here.clone(),
+                Some(held(Active, ours, b"")),
+                Action::Activate,
+            ),
+            (
+                here.clone(),
+                Some(held(Active, fast, acl)),
+                Action::Activate,
+            ),
+            (
+                here.clone(),
+                Some(held(Active, none, acl)),
+                Action::Activate,
+            ),
+            (
+                here.clone(),
+                Some(held(Reserved, ours, acl)),
+                Action::Activate,
+            ),
+            (
+                here.clone(),
+                Some(held(Moving, ours, acl)),
+                Action::Activate,
+            ),
             (here.clone(), Some(held(Active, other, acl)), Action::Away),
-            (here.clone(), Some(held(Reserved, other, b"")), Action::Nothing),
+            (
+                here.clone(),
+                Some(held(Reserved, other, b"")),
+                Action::Nothing,
+            ),
             (here, Some(held(Moving, other, acl)), Action::Nothing),
             (None, Some(held(Active, ours, acl)), Action::Remove),
             (None, Some(held(Reserved, ours, b"")), Action::Remove),
@@ -118,7 +150,11 @@ mod tests {
     }
 
     /// What the master and the store are after an action.
-    fn after(action: Action, local: Option<Facts>, was: Option<Held>) -> (Option<Facts>, Option<Held>) {
+    fn after(
+        action: Action,
+        local: Option<Facts>,
+        was: Option<Held>,
+    ) -> (Option<Facts>, Option<Held>) {
         match (action, &local) {
             (Action::Nothing, _) => (local, was),
             (Action::Push | Action::Activate, Some(facts)) => {
@@ -134,10 +170,19 @@ mod tests {
 
     #[test]
     fn what_was_settled_stays_so() {
-        let facts = [None, Some(local("default", b"a\tl\t")), Some(local("fast", b""))];
+        let facts = [
+            None,
+            Some(local("default", b"a\tl\t")),
+            Some(local("fast", b"")),
+        ];
         let mut masters = vec![None];
         for state in [State::Active, State::Reserved, State::Moving] {
-            for location in [&b"backend1.murder.test!default"[..], b"backend1.murder.test!", b"backend2.murder.test!x", b"odd"] {
+            for location in [
+                &b"backend1.murder.test!default"[..],
+                b"backend1.murder.test!",
+                b"backend2.murder.test!x",
+                b"odd",
+            ] {
                 masters.push(Some(held(state, location, b"a\tl\t")));
             }
         }

@@ -289,4 +289,3 @@ fn renames(store: &Store, from: &Name, to: &Name) -> Done<Vec<(Order, String)>> 
     }
     Ok(all)
 }
-

@@ -206,7 +206,9 @@ pub(crate) fn refused(name: &Name, refused: Refused) -> String {
             "{what} is at {server} by the MUPDATE master, and here as well: nothing has changed"
         ),
         Refused::Busy => {
-            format!("{what}: another change of it is under way, here or at another server: try again")
+            format!(
+                "{what}: another change of it is under way, here or at another server: try again"
+            )
         }
         Refused::MasterAway => format!(
             "{what}: the MUPDATE master can't be reached, and nothing has changed: the log says why"

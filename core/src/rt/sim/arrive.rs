@@ -79,9 +79,9 @@ impl State {
         *cut = until.max(*cut);
     }
 
-    /// What fate has in store for connections doesn't come.
-    pub(super) fn calm(&mut self) {
-        self.faults = Faults::none();
+    /// Other faults from now on; what fate has in store for connections doesn't come.
+    pub(super) fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
         self.events
             .retain(|_, event| !matches!(event, Event::Fate(..)));
         let ends = self.sockets.values_mut().filter_map(Socket::end);

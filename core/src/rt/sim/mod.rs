@@ -113,9 +113,9 @@ impl World {
         with(|world| world.cut(address, time));
     }
 
-    /// From now on nothing goes wrong by itself.
-    pub fn calm(self) {
-        with(State::calm);
+    /// What goes wrong by itself from now on; what fate had in store for connections until then doesn't come.
+    pub fn set_faults(self, faults: Faults) {
+        with(|world| world.set_faults(faults));
     }
 
     /// Virtual time since the beginning.
