@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use ravenry_backend::store::{Settings, Store};
-use ravenry_backend::{Committer, Operator, Parts, committer};
+use ravenry_backend::{Committer, Member, MemberParts, MemberTask, Operator, Parts, committer, member};
 use ravenry_core::config::{Backend, Config};
+use ravenry_mupdate::FollowerConfig;
 
-use crate::serve::pool;
+use crate::mupdate;
+use crate::serve::{Shared, pool};
 
 /// Threads that read and write messages: as many as a disk can use at once.
 const DISK_THREADS: usize = 16;
@@ -24,13 +26,26 @@ pub(crate) fn check(config: &Config, shards: usize) -> Option<String> {
     let listeners = listeners.chain(&backend.lmtp);
     let listeners: Vec<String> = listeners.map(ToString::to_string).collect();
     let (listeners, partitions) = (listeners.join(", "), backend.partitions.len());
+    let member = config.mupdate_client.as_ref().map(|client| {
+        let master = &client.server;
+        format!(", a member of the murder of {master}")
+    });
     Some(format!(
-        "a backend on {listeners} with {shards} shards and {partitions} partitions"
+        "a backend on {listeners} with {shards} shards and {partitions} partitions{}",
+        member.unwrap_or_default()
     ))
 }
 
-/// Opens the store. The committer has to run, on the core, before a shard asks for a change.
-pub(crate) fn open(config: &Config) -> Result<Option<(Parts, Committer)>, String> {
+/// What runs on the mupdate core for a backend.
+pub(crate) struct Tasks {
+    pub(crate) operator: Operator,
+    pub(crate) committer: Committer,
+    /// With what it wants to know of the master; `None`: the backend is alone.
+    pub(crate) member: Option<(MemberTask, FollowerConfig)>,
+}
+
+/// Opens the store. The tasks have to run, on the core, before a shard asks for a change.
+pub(crate) fn open(config: &Config, shared: &Shared) -> Result<Option<(Parts, Tasks)>, String> {
     let Some(backend) = &config.backend else {
         return Ok(None);
     };
@@ -54,19 +69,35 @@ pub(crate) fn open(config: &Config) -> Result<Option<(Parts, Committer)>, String
         pool("commit", 1, COMMITS_MAX)?,
         backend.keep_removed,
     );
+    let disk = pool("disk", DISK_THREADS, DISK_QUEUE_MAX)?;
+    let (member, task) = match &config.mupdate_client {
+        None => (Member::alone(orders.clone()), None),
+        Some(client) => {
+            let settings = mupdate::follower_config(config, client, shared.resolver.clone())?;
+            let (member, task) = member(MemberParts {
+                servername: config.servername.clone(),
+                master: client.server.to_string(),
+                store: store.clone(),
+                orders: orders.clone(),
+                disk: disk.clone(),
+            });
+            (member, Some((task, settings)))
+        }
+    };
     let parts = Parts {
         backend: Arc::new(backend.clone()),
         store,
         orders,
-        disk: pool("disk", DISK_THREADS, DISK_QUEUE_MAX)?,
+        member,
+        disk,
         whole: pool("whole", WHOLE_THREADS, WHOLE_QUEUE_MAX)?,
     };
-    Ok(Some((parts, committer)))
-}
-
-/// Who answers `ravenry ctl backend`.
-pub(crate) fn operator(config: &Config, parts: &Parts) -> Operator {
-    Operator::new(parts.clone(), config.default_domain.clone())
+    let tasks = Tasks {
+        operator: Operator::new(parts.clone(), config.default_domain.clone()),
+        committer,
+        member: task,
+    };
+    Ok(Some((parts, tasks)))
 }
 
 /// Where its store is.

@@ -62,6 +62,13 @@ fn alone(
     let Some(settings) = &config.backend else {
         return Err("the configuration has no [backend]: no mail is stored here".to_owned());
     };
+    if config.mupdate_client.is_some() {
+        return Err(
+            "the server doesn't run: a member of a murder imports only while it does, since the MUPDATE master has to \
+             agree to each mailbox that is made"
+                .to_owned(),
+        );
+    }
     let opened = Store::open(&backend::settings(config, settings));
     let (mut writer, store, found) = opened.map_err(|error| error.to_string())?;
     for path in found.missing {

@@ -4,7 +4,6 @@
 use std::fs;
 use std::sync::{Arc, mpsc};
 
-use ravenry_backend::Committer;
 use ravenry_core::config::{Config, Endpoint, MupdateClient, MupdateRole, MupdateServer};
 use ravenry_core::mailboxes::{ListError, ListFile, ListReader, ListWriter, Made};
 use ravenry_core::rt::channel::{Receiver, channel};
@@ -15,6 +14,7 @@ use ravenry_mupdate::{
     Server, ServerParts, follower, listen, local,
 };
 
+use crate::backend::Tasks;
 use crate::ctl;
 use crate::plan::Plan;
 use crate::reload::Asked;
@@ -80,8 +80,10 @@ pub(crate) fn check(config: &Config) -> Result<Option<String>, String> {
                 _ => format!("the MUPDATE master on {listen}"),
             })
         }
-        (None, Some(client)) => Some(format!("the mailbox list from {}", client.server)),
-        (None, None) => None,
+        (None, Some(client)) if config.proxy.is_some() => {
+            Some(format!("the mailbox list from {}", client.server))
+        }
+        (None, _) => None,
     })
 }
 
@@ -90,7 +92,7 @@ pub(crate) fn start(
     config: &Config,
     plan: &Plan,
     shared: &Shared,
-    (stats, backend): (&Stats, Option<(ravenry_backend::Operator, Committer)>),
+    (stats, backend): (&Stats, Option<Tasks>),
 ) -> Result<Core, String> {
     let (keeper, list) = keeper(config, shared, stats)?;
     let (ask, asked) = mpsc::sync_channel(RELOADS_MAX);
@@ -112,11 +114,7 @@ pub(crate) fn start(
             Err(error) => return drop(bound.send(Err(error))),
         };
         let _ = bound.send(Ok(()));
-        let backend = backend.map(|(operator, committer)| {
-            rt::spawn(committer.run());
-            rt::spawn(operator.watch_index());
-            operator
-        });
+        let backend = backend.map(run_backend);
         let stats = move || stats.render(watched.as_ref());
         let control = move |mupdate| {
             let operators = ctl::Operators { mupdate, backend };
@@ -136,13 +134,26 @@ pub(crate) fn start(
     })
 }
 
+/// Runs what a backend needs on the core; gives who answers its operator.
+fn run_backend(tasks: Tasks) -> ravenry_backend::Operator {
+    rt::spawn(tasks.committer.run());
+    rt::spawn(tasks.operator.watch_index());
+    if let Some((member, settings)) = tasks.member {
+        let (client, connection) = ravenry_mupdate::client(settings);
+        rt::spawn(connection.run());
+        rt::spawn(member.run(client));
+    }
+    tasks.operator
+}
+
 /// What keeps the list, by the roles that there are.
 fn keeper(
     config: &Config,
     shared: &Shared,
     stats: &Stats,
 ) -> Result<(Keeper, Option<(ListReader, Barrier)>), String> {
-    if config.mupdate_server.is_none() && config.mupdate_client.is_none() {
+    // A backend asks the master itself.
+    if config.mupdate_server.is_none() && (config.proxy.is_none() || config.mupdate_client.is_none()) {
         return Ok((Keeper::Nothing, None));
     }
     let (mut writer, list) = open_list(config)?;
@@ -254,7 +265,8 @@ fn connector(client: &MupdateClient) -> Result<Option<Connector>, String> {
     Connector::open(&client.tls, None).map_err(|error| error.to_string())
 }
 
-fn follower_config(
+/// How the master is reached.
+pub(crate) fn follower_config(
     config: &Config,
     client: &MupdateClient,
     resolver: Pool,

@@ -94,14 +94,11 @@ fn run(config: &Config, guard: Arc<LogGuard>) -> Result<(), String> {
         acceptor: acceptor(&reloaded)?,
         admission,
     };
-    let (backend, committer) = backend::open(config)?.unzip();
+    let (backend, tasks) = backend::open(config, &shared)?.unzip();
     if let Some(parts) = &backend {
         stats.show_store(parts.store.clone());
     }
-    let operator = backend
-        .as_ref()
-        .map(|parts| backend::operator(config, parts));
-    let core = mupdate::start(config, &plan, &shared, (&stats, operator.zip(committer)))?;
+    let core = mupdate::start(config, &plan, &shared, (&stats, tasks))?;
     let frontend = frontend::parts(config, &shared, &core)?;
     let roles = Roles { frontend, backend };
     let shards = shards::start(config, &plan, &shared, &reloaded, (&roles, &stats))?;

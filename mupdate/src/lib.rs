@@ -13,8 +13,6 @@
 //! The follower's protocol is pure (`machine`, `barriers`, `batch`, `backoff`): bytes and time in; commands,
 //! changes and answers out. `follower` is the loop around it, on `rt`.
 
-mod ask;
-#[allow(missing_docs)] mod tmp_client; pub use tmp_client::Client;
 mod backoff;
 mod barrier;
 mod barriers;
@@ -30,7 +28,6 @@ mod master;
 mod server;
 mod status;
 
-pub use ask::{Answer, Ask, Held, Unanswered};
 pub use barrier::{Barrier, BarrierError};
 pub use client::{Answer, Ask, Client, ClientTask, Held, Outcome, Unanswered, client};
 pub use config::FollowerConfig;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ravenry_backend::store::{Order, Settings as StoreSettings, SpecialUse, Store};
-use ravenry_backend::{Listeners, Parts, committer};
+use ravenry_backend::{Listeners, Member, Parts, committer};
 use ravenry_core::admission::Admission;
 use ravenry_core::auth::Users;
 use ravenry_core::client::{Desk, DeskParts};

@@ -33,8 +33,6 @@ pub struct MemberParts {
     pub servername: String,
     /// Where the master is, as the capability MUPDATE says it: HOST:PORT.
     pub master: String,
-    /// The way to the master.
-    pub client: Client,
     /// The store, to be read.
     pub store: Store,
     /// Where changes of the store go.
@@ -62,9 +60,9 @@ pub struct MemberTask {
 }
 
 impl MemberTask {
-    /// Takes changes until the shard drains, or nobody is there to ask for any.
-    pub async fn run(mut self) {
-        let coordinator = Rc::new(Coordinator::new(self.parts));
+    /// Takes changes until the shard drains, or nobody is there to ask for any; `client` is the way to the master.
+    pub async fn run(mut self, client: Client) {
+        let coordinator = Rc::new(Coordinator::new(self.parts, client));
         rt::spawn(Rc::clone(&coordinator).reconcile());
         while let Either::Right(Some(message)) =
             rt::select(rt::draining(), self.messages.recv()).await
@@ -87,11 +85,11 @@ pub(crate) struct Coordinator {
 }
 
 impl Coordinator {
-    fn new(parts: MemberParts) -> Self {
+    fn new(parts: MemberParts, client: Client) -> Self {
         Self {
             store: parts.store,
             orders: parts.orders,
-            master: Master::new(parts.client, parts.servername),
+            master: Master::new(client, parts.servername),
             claims: Rc::default(),
             pending: Pending::default(),
             disk: parts.disk,

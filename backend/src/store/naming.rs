@@ -1,6 +1,7 @@
 //! Orders about mailboxes: CREATE, RENAME, DELETE and its undoing, SETACL, what they are for (RFC 3501 section 6.3,
 //! RFC 4314, RFC 6154).
 
+use ravenry_core::faultpoint;
 use ravenry_core::mailboxes::{Acl, Name};
 
 use super::order::{Outcome, Refused};
@@ -47,9 +48,11 @@ impl Transaction<'_> {
             keywords: Vec::new(),
         };
         let parent = self.shared.spool.make(&mailbox)?;
+        faultpoint::reached("backend.create.spool");
         self.links.note(parent);
         self.labels.write(&self.shared.spool, &mailbox)?;
         self.put_name(&mailbox)?;
+        faultpoint::reached("backend.create.listed");
         self.count(self.root_of(name)?, one)?;
         self.mailboxes.insert(id, Some(mailbox));
         Ok(Ok(Outcome::Created {

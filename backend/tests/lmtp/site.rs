@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ravenry_backend::store::{MailboxId, Order, Settings, SpecialUse, Store};
-use ravenry_backend::{Listeners, Orders, Parts, committer};
+use ravenry_backend::{Listeners, Member, Orders, Parts, committer};
 use ravenry_core::admission::Admission;
 use ravenry_core::auth::Users;
 use ravenry_core::client::{Desk, DeskParts};

@@ -235,10 +235,20 @@ fn what_is_not_built_says_so_in_one_message() {
         "not built yet: proxy.pop3, proxy.lmtp"
     );
     assert_eq!(error.problems()[0].line, Some(9));
+}
 
-    let member = frontend("", "", "", "", &backend(""));
-    let said = refused(&member);
-    assert!(said.contains("not built yet: a [backend]"), "{said}");
+#[test]
+fn a_backend_with_a_master_is_a_member() {
+    let head = "servername = \"b\"\nstate_dir = \"s\"\nauth = { passwd_file = \"users\" }\n";
+    let client =
+        "[mupdate.client]\nserver = \"127.0.0.1:3905\"\nauthname = \"b\"\npassword = \"pw\"\n";
+    let server = "[mupdate.server]\nlisten = [\"127.0.0.1:3905\"]\nusers = { b = \"pw\" }\n";
+    let member = parse(&format!("{head}{}{client}", backend("")), base()).unwrap();
+    assert!(member.backend.is_some() && member.mupdate_client.is_some());
+    let beside = parse(&format!("{head}{}{client}{server}", backend("")), base());
+    assert!(beside.is_ok(), "{beside:?}");
+    let nowhere = refused(&format!("{head}{}{server}", backend("")));
+    assert!(nowhere.contains("needs [mupdate.client]"), "{nowhere}");
 }
 
 fn backend(more: &str) -> String {
