@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use ravenry_backend::store::{Settings, Store};
-use ravenry_backend::{Committer, Member, MemberParts, MemberTask, Operator, Parts, committer, member};
+use ravenry_backend::{
+    Committer, Member, MemberParts, MemberTask, Operator, Parts, committer, member,
+};
 use ravenry_core::config::{Backend, Config};
 use ravenry_mupdate::FollowerConfig;
 

@@ -153,7 +153,9 @@ fn keeper(
     stats: &Stats,
 ) -> Result<(Keeper, Option<(ListReader, Barrier)>), String> {
     // A backend asks the master itself.
-    if config.mupdate_server.is_none() && (config.proxy.is_none() || config.mupdate_client.is_none()) {
+    if config.mupdate_server.is_none()
+        && (config.proxy.is_none() || config.mupdate_client.is_none())
+    {
         return Ok((Keeper::Nothing, None));
     }
     let (mut writer, list) = open_list(config)?;
