@@ -221,20 +221,20 @@ pub(crate) fn backend(directory: &Path, number: usize) -> Part {
     let (writer, store, found) = Store::open(&store_settings(directory)).unwrap();
     assert!(found.missing.is_empty(), "files are lost: {found:?}");
     let (orders, committer) = committer(writer, pool("commit", 1), Duration::from_secs(3600));
-    let (client, task) = client(towards_master(BACKENDS[number]));
+    let master = towards_master(BACKENDS[number]);
     let disk = pool("disk", 4);
     let (member, member_task) = member(MemberParts {
         servername: BACKENDS[number].to_owned(),
         master: MASTER.to_owned(),
-        client,
         store: store.clone(),
         orders: orders.clone(),
         disk: disk.clone(),
     });
     let core = rt::start_shard(quiet(), move || async move {
+        let (client, task) = client(master);
         rt::spawn(committer.run());
         rt::spawn(task.run());
-        rt::spawn(member_task.run());
+        rt::spawn(member_task.run(client));
     });
     let parts = ravenry_backend::Parts {
         backend: Arc::new(config::Backend {
