@@ -21,8 +21,11 @@ pub(crate) const KINDS: [&str; 4] = [
 pub(crate) async fn meanwhile(site: &Rc<Site>, left: &Cell<u64>) {
     let pause = Duration::from_secs(dice::one_of(&[5, 20, 60]));
     let cuts = dice::one_of(&[0, 30, 70]);
-    while left.get() > 0 {
+    loop {
         rt::sleep(dice::time(pause)).await;
+        if left.get() == 0 {
+            return;
+        }
         let which = dice::one_of(&Which::ALL);
         if dice::percent(cuts) {
             let at = match which {

@@ -48,6 +48,9 @@ pub(crate) async fn read(client: &mut Client) -> Result<(), Gone> {
 /// Selects a mailbox and reads its messages; gives what it has seen, by UID.
 async fn seen(client: &mut Client, mailbox: usize) -> Result<Option<BTreeMap<u32, u64>>, Gone> {
     let name = client.name_of(mailbox);
+    let before = client.site.book.borrow().mailboxes[mailbox]
+        .messages
+        .clone();
     if client.selected == Some(mailbox) {
         // A NOOP may tell of what has changed; what FETCH can't get at is known then.
         let reply = client.command("NOOP").await?;
@@ -64,9 +67,6 @@ async fn seen(client: &mut Client, mailbox: usize) -> Result<Option<BTreeMap<u32
         }
         client.selected = Some(mailbox);
     }
-    let before = client.site.book.borrow().mailboxes[mailbox]
-        .messages
-        .clone();
     let reply = client.command("UID FETCH 1:* (UID BODY.PEEK[])").await?;
     if !reply.is_ok() {
         client.undecided(&format!("FETCH in {name}"), &reply);

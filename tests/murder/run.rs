@@ -89,6 +89,7 @@ async fn whole(world: World, (peace, faults): (bool, Faults), path: &Path) {
     while !Which::ALL.iter().all(|which| site.is_up(*which)) {
         rt::sleep(Duration::from_secs(1)).await;
     }
+    verdict::at_rest(&site).await;
     verdict::converged(&site).await;
     verdict::through_frontends(&site).await;
     for which in [

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ravenry_backend::store::Store;
-use ravenry_core::mailboxes::{Name, State};
+use ravenry_core::mailboxes::{Entry, Name, State};
 use ravenry_core::rt;
 
 use crate::book::{Mailbox, key_of};
@@ -17,6 +17,8 @@ use crate::site::{Site, Which};
 
 /// By then all that was left to do is done.
 const CONVERGED_WITHIN: Duration = Duration::from_secs(900);
+/// By then everything that a session may wait for is over.
+const QUIET_WITHIN: Duration = Duration::from_secs(1200);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Waits until all parts agree on what is where.
@@ -65,20 +67,60 @@ fn disagreements(site: &Site) -> Vec<String> {
                 if !is_right {
                     let server = BACKENDS[*server];
                     wrong.push(format!(
-                        "{which:?} has {name}, which is at {server}, as {entry:?}"
+                        "{which:?} has {name}, which is at {server} with {}, as {}",
+                        acl.escape_ascii(),
+                        entry.map_or_else(|| "nothing".to_owned(), |entry| said(&entry)),
                     ));
                 }
             }
             let count = list.count().unwrap();
             if count > all.len() as u64 {
-                wrong.push(format!(
-                    "{which:?} has {count} names, the backends {}",
-                    all.len()
-                ));
+                let here = |name: &&String| {
+                    let name = Name::parse(name.as_bytes()).unwrap();
+                    !all.contains_key(&name) && list.lookup(&name).unwrap().is_some()
+                };
+                let book = site.book.borrow();
+                let known = book.mailboxes.iter().flat_map(|mailbox| &mailbox.names);
+                let more: Vec<&String> = known.filter(here).collect();
+                wrong.push(format!("{which:?} has {more:?}, the backends haven't"));
             }
         });
     }
     wrong
+}
+
+fn said(entry: &Entry) -> String {
+    let (server, acl) = (&entry.location.server, entry.acl.as_bytes());
+    format!("{:?} at {server} with {}", entry.state, acl.escape_ascii())
+}
+
+/// When all clients have gone, all that was there for them goes as well.
+pub(crate) async fn at_rest(site: &Rc<Site>) {
+    let deadline = rt::now() + QUIET_WITHIN;
+    while !busy(site).is_empty() && rt::now() < deadline {
+        rt::sleep(LOOK_EVERY).await;
+    }
+    for left in busy(site) {
+        site.fail(format!("when all clients had gone: {left}"));
+    }
+}
+
+fn busy(site: &Site) -> Vec<String> {
+    let mut busy = Vec::new();
+    for which in Which::ALL {
+        let samples = site.with(which, |part| {
+            part.registry
+                .as_ref()
+                .map(ravenry_core::metrics::Registry::samples)
+        });
+        let open = |name: &str| ["sessions_open", "upstream_open"].contains(&name);
+        for sample in samples.into_iter().flatten() {
+            if open(&sample.name) && sample.value > 0 {
+                busy.push(format!("{which:?}: {} {}", sample.value, sample.name));
+            }
+        }
+    }
+    busy
 }
 
 /// Through either frontend every mailbox can be selected that is there for sure.
