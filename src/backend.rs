@@ -82,6 +82,8 @@ pub(crate) fn open(config: &Config, shared: &Shared) -> Result<Option<(Parts, Ta
                 store: store.clone(),
                 orders: orders.clone(),
                 disk: disk.clone(),
+                state_dir: config.state_dir.clone(),
+                compare_every: backend.compare_every,
             });
             (member, Some((task, settings)))
         }

@@ -97,6 +97,7 @@ fn run(config: &Config, guard: Arc<LogGuard>) -> Result<(), String> {
     let (backend, tasks) = backend::open(config, &shared)?.unzip();
     if let Some(parts) = &backend {
         stats.show_store(parts.store.clone());
+        stats.show_member(parts.member.clone());
     }
     let core = mupdate::start(config, &plan, &shared, (&stats, tasks))?;
     let frontend = frontend::parts(config, &shared, &core)?;
