@@ -229,6 +229,8 @@ pub(crate) fn backend(directory: &Path, number: usize) -> Part {
         store: store.clone(),
         orders: orders.clone(),
         disk: disk.clone(),
+        state_dir: directory.to_owned(),
+        compare_every: Duration::from_secs(300),
     });
     let core = rt::start_shard(quiet(), move || async move {
         let (client, task) = client(master);

@@ -2,14 +2,14 @@
 
 import re
 
-from crooked import UP, Overheard
+from crooked import Overheard
 from mupdate_client import Mupdate
 from mupdate_server import CLIENT, USERS
 from murder import MUPDATE, poll
 
+ALL = "lrswipkxtecda"
 OTHER = "backend9.murder.test!default"
 COMMAND = re.compile(rb'^\S+ (RESERVE|ACTIVATE|DEACTIVATE|DELETE|FIND) (?:\{\d+\+?\}\r\n|")([^"\r\n {]+)', re.M)
-ALL = "lrswipkxtecdan"
 
 
 class Site:
@@ -33,6 +33,9 @@ class Site:
         except BaseException:
             self.line.__exit__()
             raise
+        # Its connection to the master is there for good.
+        poll("the member to log in", 10, lambda: b"AUTHENTICATE" in self.line.heard)
+        self.backend.idle = self.backend.descriptors()
         self.server = f"{self.backend.name}.ravenry.test"
         self.location = f"{self.server}!default"
         # Cyrus' master keeps what other tests have made there.
@@ -44,6 +47,11 @@ class Site:
     def __exit__(self, *_):
         self.world.end_of_test_but(self.master) if self.master else self.world.end_of_test()
         self.line.__exit__()
+
+    def make(self, admin, name):
+        """A mailbox that the admin may delete."""
+        admin.command(f"CREATE {name}").ok()
+        admin.command(f"SETACL {name} cyrus {ALL}").ok()
 
     def session(self):
         """At the master, as an account that may write anything there."""
@@ -86,5 +94,3 @@ class Site:
 def mailboxes(session, pattern):
     return set(session.listed(session.command(f'LIST "" "{pattern}"').ok()))
 
-
-__all__ = ["ALL", "OTHER", "Site", "UP", "mailboxes"]

@@ -138,10 +138,16 @@ impl Coordinator {
                 return Err(trouble.into());
             }
         };
+        let reserved = effects
+            .iter()
+            .zip(&answers)
+            .filter(|(effect, answer)| effect.is_made() && **answer == Answer::Done);
+        let reserved: Vec<Name> = reserved.map(|(effect, _)| effect.name.clone()).collect();
         let gone = match self.judged(effects, answers).await {
             Ok(gone) => gone,
             Err(refused) => {
-                self.settle(names(effects)).await;
+                // Nothing else has been asked for yet.
+                self.settle(reserved).await;
                 return Err(refused);
             }
         };

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
+use std::ops::Bound;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -49,10 +50,16 @@ impl Pending {
         }
     }
 
-    /// The first, when there is one; it stays.
-    async fn first(&self) -> Name {
-        poll_fn(|context| match self.names.borrow().first() {
-            Some(name) => Poll::Ready(name.clone()),
+    /// The next behind `last`, or the first, when there is one; it stays.
+    async fn next(&self, last: Option<&Name>) -> Name {
+        let next = || {
+            let names = self.names.borrow();
+            let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+            let next = names.range((from, Bound::Unbounded)).next();
+            next.or_else(|| names.first()).cloned()
+        };
+        poll_fn(|context| match next() {
+            Some(name) => Poll::Ready(name),
             None => {
                 *self.waker.borrow_mut() = Some(context.waker().clone());
                 Poll::Pending
@@ -66,7 +73,9 @@ impl Pending {
 pub(crate) enum Unsettled {
     /// Another try is worth it when the master is there.
     Later,
-    /// An operation has had the name for too long, or the store or the master refuses.
+    /// An operation has the name for long.
+    Claimed,
+    /// The store or the master refuses.
     Refused(Refused),
 }
 
@@ -83,6 +92,9 @@ impl Coordinator {
 
     /// Settles names that the caller has claimed; those that can't be settled now are settled later.
     pub(super) async fn settle(&self, names: Vec<Name>) {
+        if names.is_empty() {
+            return;
+        }
         if let Err(why) = self.settle_claimed(&names).await {
             if let Unsettled::Refused(refused) = why {
                 tracing::warn!("names can't be settled with the MUPDATE master: {refused:?}");
@@ -95,7 +107,7 @@ impl Coordinator {
     pub(crate) async fn settle_one(&self, name: &Name) -> Result<Action, Unsettled> {
         let claim = vec![Claim::Name(name.clone())];
         let claimed = self.claims.claim(claim, CLAIM_WAIT).await;
-        let _claimed = claimed.ok_or(Unsettled::Refused(Refused::Busy))?;
+        let _claimed = claimed.ok_or(Unsettled::Claimed)?;
         let actions = self.settle_claimed(std::slice::from_ref(name)).await?;
         Ok(actions.first().copied().unwrap_or(Action::Nothing))
     }
@@ -160,15 +172,21 @@ impl Coordinator {
     /// The task that settles what is left; it ends with the shard.
     pub(super) async fn reconcile(self: Rc<Self>) {
         let work = async {
+            let mut last = None;
             loop {
-                let name = self.pending.first().await;
+                let name = self.pending.next(last.as_ref()).await;
+                last = Some(name.clone());
                 let connections = self.master.client.connections();
                 match self.settle_one(&name).await {
                     Err(Unsettled::Later) => {
+                        let until = rt::now() + TRY_AGAIN;
                         let connected = self.master.client.connected(connections);
-                        let _ = rt::timeout(TRY_AGAIN, connected).await;
+                        if !matches!(rt::timeout_at(until, connected).await, Ok(Some(_))) {
+                            rt::sleep_until(until).await;
+                        }
                         continue;
                     }
+                    Err(Unsettled::Claimed) => continue,
                     Err(Unsettled::Refused(why)) => tracing::warn!(
                         mailbox = %name,
                         "it can't be settled with the MUPDATE master, the next comparison tries again: {why:?}"
