@@ -48,6 +48,8 @@ pub(crate) struct Mailbox {
     pub(crate) names: Vec<String>,
     /// Since when, and of what, nothing is sure.
     pub(crate) doubt: Option<(Doubt, Instant)>,
+    /// How often something was begun that may change its name, or that it is there.
+    pub(crate) begun: u64,
     /// It was deleted, and that is sure.
     pub(crate) gone: bool,
     /// What the friend may do here: one of these.
@@ -61,6 +63,7 @@ impl Mailbox {
             owner,
             names: vec![name],
             doubt: None,
+            begun: 0,
             gone: false,
             rights: [String::new()].into(),
             messages: BTreeMap::new(),
@@ -78,6 +81,7 @@ impl Mailbox {
     }
 
     pub(crate) fn doubts(&mut self, doubt: Doubt) {
+        self.begun += 1;
         self.doubt = Some((doubt, rt::now()));
     }
 

@@ -17,6 +17,9 @@ pub(crate) const KINDS: [&str; 4] = [
     "the way to a part is cut",
 ];
 
+/// How long the way to a part is cut at most.
+pub(crate) const CUT_MOST: Duration = Duration::from_secs(40);
+
 /// Until all clients have gone; whoever is down then is started.
 pub(crate) async fn meanwhile(site: &Rc<Site>, left: &Cell<u64>) {
     let pause = Duration::from_secs(dice::one_of(&[5, 20, 60]));
@@ -34,8 +37,7 @@ pub(crate) async fn meanwhile(site: &Rc<Site>, left: &Cell<u64>) {
                 Which::Frontend(number) => FRONTENDS_AT[number],
             };
             site.world.count(KINDS[3]);
-            site.world
-                .cut(&address(at), dice::time(Duration::from_secs(40)));
+            site.world.cut(&address(at), dice::time(CUT_MOST));
         } else {
             site.world.count(which.killed());
             site.kill(which).await;

@@ -21,6 +21,7 @@ mod dice;
 mod leg;
 mod mail;
 mod names;
+mod others;
 mod parts;
 mod run;
 mod script;

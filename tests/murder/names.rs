@@ -1,5 +1,7 @@
 //! What mailboxes are called: in the list, and by clients.
 
+use crate::dice;
+
 /// Where a client's mailboxes are: below the user's INBOX at home, or below one that is at the other backend.
 pub(crate) const FAR: &str = "far";
 pub(crate) const SHARED: [&str; 2] = ["shared0", "shared1"];
@@ -13,6 +15,11 @@ pub(crate) fn inbox(user: u64) -> String {
 pub(crate) fn own(user: u64, client: u64, number: u64, far: bool) -> String {
     let far = if far { ".far" } else { "" };
     format!("user.u{user}{far}.c{client}n{number}")
+}
+
+/// One that several want to make, each at any of the backends.
+pub(crate) fn wanted(user: u64) -> String {
+    format!("user.u{user}.wanted{}", dice::below(6))
 }
 
 /// How its owner calls it.

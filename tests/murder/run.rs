@@ -86,6 +86,8 @@ async fn whole(world: World, (peace, faults): (bool, Faults), path: &Path) {
     }
     world.note("the clients have gone");
     world.set_faults(Faults::none());
+    // A way that is cut is whole again.
+    rt::sleep(chaos::CUT_MOST).await;
     while !Which::ALL.iter().all(|which| site.is_up(*which)) {
         rt::sleep(Duration::from_secs(1)).await;
     }

@@ -9,12 +9,12 @@ use ravenry_core::rt;
 use crate::book::{Doubt, Mailbox, message};
 use crate::client::{Client, Reply};
 use crate::leg::Gone;
-use crate::names::{FAR, SHARED, external, inbox, own};
+use crate::names::{FAR, SHARED, external, inbox, own, wanted};
 use crate::parts::{ADMIN, BACKENDS_AT, FRONTENDS_AT, USERS};
 use crate::site::Site;
-use crate::{dice, mail};
+use crate::{dice, mail, others};
 
-pub(crate) const KINDS: [&str; 14] = [
+pub(crate) const KINDS: [&str; 16] = [
     "done: commands",
     "done: mailboxes made",
     "done: mailboxes deleted",
@@ -27,6 +27,8 @@ pub(crate) const KINDS: [&str; 14] = [
     "done: mailboxes read",
     "done: lists compared",
     "done: doubts resolved",
+    "done: names wanted by several",
+    "done: mailboxes of others looked at",
     "done: undecided answers",
     "done: connections lost",
 ];
@@ -131,14 +133,19 @@ async fn step(client: &mut Client, made: &mut u64) -> Result<(), Gone> {
         36..58 => mail::append(client).await,
         58..66 => mail::read(client).await,
         66..88 => mail::change(client).await,
-        88..94 => list(client).await,
+        88..90 => others::peek(client).await,
+        90..93 => list(client).await,
+        93..96 => {
+            others::want(client).await;
+            Ok(())
+        }
         _ => resolve(client).await,
     }
 }
 
 impl Client {
     /// The user that this client is.
-    fn user(&self) -> u64 {
+    pub(crate) fn user(&self) -> u64 {
         self.number % USERS
     }
 
@@ -154,16 +161,20 @@ impl Client {
 
     /// One of those that all share, or the user's INBOX.
     pub(crate) fn a_common_one(&self) -> usize {
-        let name = match dice::below(3) {
-            0 => inbox(self.user()),
-            number => SHARED[usize::try_from(number - 1).expect("small")].to_owned(),
-        };
         let book = self.site.book.borrow();
-        let found = book
-            .mailboxes
-            .iter()
-            .position(|mailbox| mailbox.names[0] == name);
-        found.expect("furnished")
+        let sure = |name: &str| {
+            let mut all = book.mailboxes.iter();
+            all.position(|mailbox| mailbox.names[0] == name && mailbox.is_sure())
+        };
+        let found = match dice::below(4) {
+            0 => sure(&wanted(self.user())),
+            1 => sure(SHARED[0]),
+            2 => sure(SHARED[1]),
+            _ => None,
+        };
+        found
+            .or_else(|| sure(&inbox(self.user())))
+            .expect("furnished")
     }
 
     /// How it calls a mailbox.
