@@ -22,8 +22,8 @@ pub(crate) const CUT_MOST: Duration = Duration::from_secs(40);
 
 /// Until all clients have gone; whoever is down then is started.
 pub(crate) async fn meanwhile(site: &Rc<Site>, left: &Cell<u64>) {
-    let pause = Duration::from_secs(dice::one_of(&[5, 20, 60]));
-    let cuts = dice::one_of(&[0, 30, 70]);
+    let pause = Duration::from_secs(dice::one_of(&[3, 10, 40]));
+    let cuts = dice::one_of(&[0, 30, 60]);
     loop {
         rt::sleep(dice::time(pause)).await;
         if left.get() == 0 {

@@ -25,9 +25,16 @@ pub(crate) async fn peek(client: &mut Client) -> Result<(), Gone> {
     if found.is_empty() {
         return Ok(());
     }
-    let at = usize::try_from(dice::below(found.len() as u64)).expect("small");
+    // Best one that is being renamed.
+    let under_way = found.iter().position(|(_, names, _)| names.len() > 1);
+    let any = usize::try_from(dice::below(found.len() as u64)).expect("small");
+    let at = under_way.filter(|_| dice::percent(70)).unwrap_or(any);
     let (at, names, begun) = &found[at];
     client.selected = None;
+    client
+        .site
+        .world
+        .count("done: mailboxes of others looked at");
     for name in names {
         let reply = client
             .command(&format!("EXAMINE {}", external(name)))
@@ -40,7 +47,6 @@ pub(crate) async fn peek(client: &mut Client) -> Result<(), Gone> {
         }
     }
     let site = Rc::clone(&client.site);
-    site.world.count("done: mailboxes of others looked at");
     // From the old name to the new: nobody goes the other way, unless a renaming is undone.
     if site.book.borrow().mailboxes[*at].begun == *begun && (site.peace || names.len() == 1) {
         let number = client.number;

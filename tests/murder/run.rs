@@ -46,8 +46,8 @@ fn faults(rng: &mut fastrand::Rng, peace: bool) -> Faults {
         let most = match fault {
             // A disk that refuses a commit ends the store.
             Fault::JobRefused => continue,
-            Fault::Reset | Fault::Closed | Fault::Refused | Fault::Silence => 600,
-            Fault::ConnectHangs => 400,
+            Fault::Reset | Fault::Closed | Fault::Refused | Fault::Silence => 1500,
+            Fault::ConnectHangs => 800,
             Fault::ShortRead | Fault::ShortWrite | Fault::FullBuffer | Fault::PipeRefused => 6000,
             _ => 1000,
         };

@@ -87,7 +87,7 @@ pub(crate) async fn furnish(site: &Rc<Site>) {
 /// What a client does.
 pub(crate) async fn play(site: Rc<Site>, number: u64) {
     let (mut client, mut made) = (None, 0);
-    let think = Duration::from_millis(dice::one_of(&[10, 300, 3000]));
+    let think = Duration::from_millis(dice::one_of(&[10, 300, 3_000, 12_000]));
     for _ in 0..10 + dice::below(50) {
         rt::sleep(dice::time(think)).await;
         let mut one = match client.take() {
@@ -130,12 +130,12 @@ async fn step(client: &mut Client, made: &mut u64) -> Result<(), Gone> {
         14..20 => delete(client).await,
         20..29 => rename(client, made).await,
         29..36 => setacl(client).await,
-        36..58 => mail::append(client).await,
-        58..66 => mail::read(client).await,
-        66..88 => mail::change(client).await,
-        88..90 => others::peek(client).await,
-        90..93 => list(client).await,
-        93..96 => {
+        36..56 => mail::append(client).await,
+        56..64 => mail::read(client).await,
+        64..85 => mail::change(client).await,
+        85..88 => others::peek(client).await,
+        88..91 => list(client).await,
+        91..94 => {
             others::want(client).await;
             Ok(())
         }
