@@ -17,6 +17,7 @@ const CORE: [&str; 16] = [
     "config",
     "current",
     "deflate",
+    "faultpoint",
     "group",
     "limits",
     "lmdb",

@@ -35,7 +35,7 @@ class BackendServer(Server):
 
     def greets(self):
         """The first word of its greeting, if it has one."""
-        assert self.process.poll() is None, f"{self.name} ended: {self.log.read_text()[-2000:]}"
+        self.runs()
         try:
             with Conversation(self.address, deadline=5) as conversation:
                 return conversation.greeting.word

@@ -152,11 +152,17 @@ class Server:
             self.process = subprocess.Popen([*self.under, BINARY, "serve", "--config", self.config], cwd=self.directory,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         poll(f"{self.name} to listen", 20, lambda: self.greets() is not None)
-        poll(f"{self.name} to be bound on all shards", 20, lambda: self.starts() > starts)
+        poll(f"{self.name} to be bound on all shards", 20, lambda: self.starts() > starts or self.runs())
         if ready:
             poll(f"{self.name} to have the list", 20, lambda: self.greets() == b"OK")
             self.idle = self.descriptors()
         return self
+
+    def runs(self):
+        """Fails if it has ended by itself, with what it said last."""
+        if self.process.poll() is not None:
+            last = " | ".join(self.log.read_text(errors="replace").splitlines()[-5:])
+            raise AssertionError(f"{self.name} died with {self.process.returncode}: {last}")
 
     def starts(self):
         """How often its log says that all of it runs: one shard may answer before another is there."""
@@ -188,7 +194,7 @@ class Server:
         """SIGTERM, and the checks that hold for every frontend."""
         if not self.process or self.process.returncode is not None:
             return
-        assert self.process.poll() is None, f"{self.name} died: {self.log.read_text()[-2000:]}"
+        self.runs()
         leak = self.leaked()
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -252,7 +258,7 @@ class Frontend(Server):
 
     def greets(self):
         """The first word of its greeting, if it has one."""
-        assert self.process.poll() is None, f"{self.name} ended: {self.log.read_text()[-2000:]}"
+        self.runs()
         try:
             with Conversation(self.address, deadline=5) as conversation:
                 return conversation.greeting.word

@@ -170,18 +170,18 @@ impl Coordinator {
                 }
                 continue;
             }
-            match found(answer)? {
-                Some(held) if self.master.is_ours(&held) => {
-                    if effect.is_gone() {
-                        gone.push(held);
-                    }
-                }
+            let Some(held) = found(answer)? else {
                 // The master has never heard of it: then it needn't forget it.
-                None => {}
-                Some(held) if held.state == State::Active => {
-                    return Err(Refused::Elsewhere(held.location.server));
-                }
-                Some(_) => return Err(Refused::Busy),
+                continue;
+            };
+            if !self.master.is_ours(&held) {
+                return Err(match held.state {
+                    State::Active => Refused::Elsewhere(held.location.server),
+                    State::Reserved | State::Moving => Refused::Busy,
+                });
+            }
+            if effect.is_gone() {
+                gone.push(held);
             }
         }
         Ok(gone)
@@ -212,9 +212,7 @@ impl Coordinator {
             asks.extend(gone.iter().flat_map(|held| self.forget(held)));
         }
         if kind == Kind::Delete {
-            asks.extend(gone.iter().map(|held| Ask::Delete {
-                name: held.name.clone(),
-            }));
+            asks.extend(gone.iter().flat_map(|held| self.forget(held)));
         }
         if let Err(refused) = self.all_done(asks).await {
             match refused {
@@ -345,7 +343,8 @@ impl Coordinator {
         Ask::Find { name }
     }
 
-    /// DEACTIVATE, where it is active, and DELETE.
+    /// DEACTIVATE, where it is active, and DELETE: what somebody has asked for, and so nothing that a master's guard against
+    /// a wipe counts, as a DELETE of an active name is.
     fn forget(&self, held: &Held) -> Vec<Ask> {
         let (name, location) = (held.name.clone(), held.location.clone());
         let delete = Ask::Delete { name: name.clone() };

@@ -124,7 +124,7 @@ impl Coordinator {
         });
         let local = local.await.map_err(Unsettled::Refused)?;
         let held = self.master.find(names).await.map_err(Refused::from)?;
-        let (mut asks, mut actions) = (Vec::new(), Vec::new());
+        let (mut reserve, mut asks, mut actions) = (Vec::new(), Vec::new(), Vec::new());
         for ((name, local), held) in names.iter().zip(local).zip(held) {
             let action = decide(local.as_ref(), held.as_ref(), &self.master.own);
             match action {
@@ -136,36 +136,36 @@ impl Coordinator {
                 ),
                 _ => tracing::info!(mailbox = %name, ?action, "settled with the MUPDATE master"),
             }
-            asks.extend(self.asks(name, action, local));
+            if action == Action::Push {
+                reserve.extend(self.reserve_again(name, local.as_ref()));
+            }
+            asks.extend(self.ask_of(name, action, local));
             actions.push(action);
         }
+        // Another server that has come in between keeps its name: Cyrus' master would let it be activated away.
+        self.all_done(reserve).await?;
         self.all_done(asks).await?;
         Ok(actions)
     }
 
+    fn reserve_again(&self, name: &Name, local: Option<&Facts>) -> Option<Ask> {
+        Some(Ask::Reserve {
+            name: name.clone(),
+            location: self.master.location(&local?.partition),
+        })
+    }
+
     /// What the master is asked for an action.
-    pub(crate) fn asks(&self, name: &Name, action: Action, local: Option<Facts>) -> Vec<Ask> {
+    fn ask_of(&self, name: &Name, action: Action, local: Option<Facts>) -> Option<Ask> {
         let name = name.clone();
-        let with_location = |facts: Facts| (self.master.location(&facts.partition), facts.acl);
-        match (action, local.map(with_location)) {
-            (Action::Push, Some((location, acl))) => vec![
-                Ask::Reserve {
-                    name: name.clone(),
-                    location: location.clone(),
-                },
-                Ask::Activate {
-                    name,
-                    location,
-                    acl,
-                },
-            ],
-            (Action::Activate, Some((location, acl))) => vec![Ask::Activate {
+        match action {
+            Action::Push | Action::Activate => local.map(|facts| Ask::Activate {
                 name,
-                location,
-                acl,
-            }],
-            (Action::Remove, _) => vec![Ask::Delete { name }],
-            (Action::Nothing | Action::Away | Action::Push | Action::Activate, _) => Vec::new(),
+                location: self.master.location(&facts.partition),
+                acl: facts.acl,
+            }),
+            Action::Remove => Some(Ask::Delete { name }),
+            Action::Nothing | Action::Away => None,
         }
     }
 

@@ -27,7 +27,6 @@ pub(crate) enum Action {
 /// Decides about one name, on the server called `own`.
 pub(crate) fn decide(local: Option<&Facts>, held: Option<&Held>, own: &str) -> Action {
     match (local, held) {
-        (None, None) => Action::Nothing,
         (Some(_), None) => Action::Push,
         (Some(local), Some(held)) if is_at(&held.location, own) => {
             let same = held.state == State::Active && held.location.partition == local.partition;
@@ -40,7 +39,7 @@ pub(crate) fn decide(local: Option<&Facts>, held: Option<&Held>, own: &str) -> A
             }
         }
         (None, Some(held)) if is_at(&held.location, own) => Action::Remove,
-        (None, Some(_)) => Action::Nothing,
+        (None, _) => Action::Nothing,
         // Where it is only reserved, another backend is about to make it, or has failed to: mail isn't put away for that.
         (Some(_), Some(held)) => match held.state {
             State::Active => Action::Away,
