@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ravenry_core::faultpoint;
-use ravenry_core::mailboxes::Name;
-use ravenry_core::mailboxes::State;
+use ravenry_core::mailboxes::{Name, State};
 use ravenry_mupdate::{Answer, Ask, Held};
 
 use super::claims::{Claim, Claimed, is_at_or_below};
@@ -20,7 +19,7 @@ use super::effects::{Effect, Facts, Present, effects};
 use super::master::{Trouble, found};
 use super::{Carried, Kind, Make};
 use crate::renaming::unread;
-use crate::store::{MailboxId, Order, Refused, Store};
+use crate::store::{MailboxId, Order, Outcome, Refused, Store};
 
 /// How long an operation waits for those before it that are about the same names.
 const CLAIM_WAIT: Duration = Duration::from_secs(30);
@@ -52,6 +51,20 @@ impl From<Refused> for Stopped {
     }
 }
 
+/// A change in view of the store.
+struct Looked {
+    orders: Vec<Order>,
+    effects: Vec<Effect>,
+}
+
+impl Looked {
+    fn at(make: &Make, store: &Store) -> Result<Self, Refused> {
+        let orders = make(store)?;
+        let effects = effects(&orders, store)?;
+        Ok(Self { orders, effects })
+    }
+}
+
 impl Kind {
     /// A step of this kind is done.
     fn reached(self, step: &str) {
@@ -78,16 +91,12 @@ impl Coordinator {
         Err(Refused::Busy)
     }
 
-    async fn attempt(
-        &self,
-        kind: Kind,
-        make: &Make,
-    ) -> Result<Vec<crate::store::Outcome>, Stopped> {
-        let (effects, _claimed) = self.begin(kind, make).await?;
+    async fn attempt(&self, kind: Kind, make: &Make) -> Result<Vec<Outcome>, Stopped> {
+        let (looked, _claimed) = self.begin(kind, make).await?;
         kind.reached("begun");
-        let effects = Arc::new(effects);
+        let (orders, effects) = (looked.orders, Arc::new(looked.effects));
         let gone = self.before(kind, &effects).await?;
-        let outcomes = match self.commit(make, &effects).await {
+        let outcomes = match self.commit(make, orders, &effects).await {
             Ok(outcomes) => outcomes,
             Err(stopped) => {
                 self.settle(names(&effects)).await;
@@ -100,15 +109,15 @@ impl Coordinator {
     }
 
     /// What the change does, with its names claimed.
-    async fn begin(&self, kind: Kind, make: &Make) -> Result<(Vec<Effect>, Claimed), Refused> {
+    async fn begin(&self, kind: Kind, make: &Make) -> Result<(Looked, Claimed), Refused> {
         let look = || {
             let make = Arc::clone(make);
-            self.look(move |store| effects(&make(store)?, store))
+            self.look(move |store| Looked::at(&make, store))
         };
         let mut ended = self.claims.ended();
         let mut found = look().await?;
         for _ in 0..ATTEMPTS {
-            let wanted = claims(kind, &found);
+            let wanted = claims(kind, &found.effects);
             let claimed = self.claims.claim(wanted.clone(), CLAIM_WAIT).await;
             let claimed = claimed.ok_or(Refused::Busy)?;
             if !claimed.waited && self.claims.ended() == ended {
@@ -117,7 +126,7 @@ impl Coordinator {
             // Others have ended meanwhile: what they changed may be what this is about.
             ended = self.claims.ended();
             found = look().await?;
-            if claims(kind, &found) == wanted {
+            if claims(kind, &found.effects) == wanted {
                 return Ok((found, claimed));
             }
         }
@@ -229,12 +238,18 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Has the store changed, if the orders do by now what the master has agreed to.
+    /// Has the store changed, if the orders do by now what the master has agreed to. A single order does what it says or is
+    /// refused: it needs no second look, and shares its commit with others.
     async fn commit(
         &self,
         make: &Make,
+        orders: Vec<Order>,
         agreed: &Arc<Vec<Effect>>,
-    ) -> Result<Vec<crate::store::Outcome>, Stopped> {
+    ) -> Result<Vec<Outcome>, Stopped> {
+        if let Ok([order]) = <[Order; 1]>::try_from(orders) {
+            let done = self.orders.carry_out(order).await;
+            return Ok(done.map(|outcome| vec![outcome])?);
+        }
         let (make, agreed) = (Arc::clone(make), Arc::clone(agreed));
         let changed = Arc::new(AtomicBool::new(false));
         let found_changed = Arc::clone(&changed);
