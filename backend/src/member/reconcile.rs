@@ -63,6 +63,14 @@ impl Pending {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.borrow().is_empty()
+    }
+
+    pub(super) fn all(&self) -> BTreeSet<Name> {
+        self.names.borrow().clone()
+    }
+
     /// The next behind `last`, or the first, when there is one; it stays.
     async fn next(&self, last: Option<&Name>) -> Name {
         loop {
@@ -239,6 +247,9 @@ impl Coordinator {
                     Ok(_) => {}
                 }
                 self.pending.settled(name, SECOND_LOOK);
+                if self.pending.is_empty() {
+                    self.drop_notes().await;
+                }
             }
         };
         rt::select(rt::draining(), work).await;
