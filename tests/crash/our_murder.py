@@ -68,28 +68,37 @@ class Backend(Server):
 
 
 class OurMurder:
+    all = []  # those that aren't closed
+    over = False  # no more is started
+
     def __init__(self):
+        OurMurder.all.append(self)
         self.directory = Path(tempfile.mkdtemp(prefix="ravenry-test-"))
         self.net, self.claim = claim_net()
         self.users = iter(USERS)
+        self.servers = {}
         self.others = []  # what is left of the dead
         master = MupdateServer(self.net, self.directory, last=HOSTS["mupdate"])
         frontend = Frontend(self, passwd(), last=HOSTS["frontend"], shards=1)
         master.durable, frontend.durable = master.directory / "state", frontend.directory / "state"
         backends = {name: Backend(self, name, self.directory / name) for name in ("backend1", "backend2")}
-        self.servers = {"master": master, **backends, "frontend": frontend}
+        self.servers.update({"master": master, **backends, "frontend": frontend})
         try:
             for server in self.servers.values():
-                server.start()
+                self.start(server)
         except BaseException:
             self.close()
             raise
+
+    def start(self, server, ready=True):
+        assert not OurMurder.over, "the run is over"
+        return server.start(ready)
 
     def restart(self, role):
         """As it was: the same directory, no fault point."""
         server = self.servers[role]
         server.environment, server.under = {}, []
-        server.start()
+        self.start(server)
 
     def arm(self, role, point, recorded):
         """Starts it anew, so that it dies at the point; `recorded`: with all that it writes and syncs, which is given."""
@@ -101,7 +110,7 @@ class OurMurder:
         if recorded:
             record = Record(server.durable, IGNORE).begin_with_what_is_there()
             server.under = Record.command(server.directory / "strace")
-        server.start(ready=not recorded)
+        self.start(server, ready=not recorded)
         return record
 
     def lose_what_is_unsynced(self, role, record, dice):
@@ -126,7 +135,7 @@ class OurMurder:
             spare = Backend(self, role, folder / role, alone=True)
         shutil.copytree(dead.durable, spare.durable, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*IGNORE[:-1]))
         self.others.append(spare)
-        return spare.start()
+        return self.start(spare)
 
     def bury(self):
         """Ends what was started by `remains`."""
@@ -149,4 +158,6 @@ class OurMurder:
         for server in [*self.others, *self.servers.values()]:
             server.kill()
         self.claim.close()
+        if self in OurMurder.all:
+            OurMurder.all.remove(self)
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -97,11 +97,11 @@ class Job:
 
     def work(self):
         try:
-            while True:
+            while not OurMurder.over:
                 self.one(self.todo.get_nowait())
         except queue.Empty:
             pass
-        if self.murder:
+        if self.murder and not OurMurder.over:
             self.end()
 
     def one(self, case):
@@ -174,8 +174,13 @@ def main():
         if not todo.empty():
             report.failure("all cases", options.limit, TimeoutError(f"{todo.qsize()} cases weren't begun"), None)
     finally:
+        OurMurder.over = True  # a job that is starting a server starts no more
+        for murder in list(OurMurder.all):
+            murder.close()
         for job in jobs:
-            job.close()
+            job.thread.join(5)
+        for murder in list(OurMurder.all):
+            murder.close()
     print(page.table(report.results))
     if options.table:
         options.table.write_text(page.page(report.results))

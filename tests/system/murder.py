@@ -240,6 +240,9 @@ class Server:
 
     def kill(self):
         if self.process and self.process.poll() is None:
+            if self.under:  # what it runs would outlive it
+                for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+                    os.kill(int(child), signal.SIGKILL)
             self.process.kill()
             self.process.wait()
 
