@@ -9,8 +9,8 @@ use ravenry_backend::{
 use ravenry_core::config::{Backend, Config};
 use ravenry_mupdate::FollowerConfig;
 
+use crate::instance::{Shared, pool};
 use crate::mupdate;
-use crate::serve::{Shared, pool};
 
 /// Threads that read and write messages: as many as a disk can use at once.
 const DISK_THREADS: usize = 16;
@@ -82,6 +82,8 @@ pub(crate) fn open(config: &Config, shared: &Shared) -> Result<Option<(Parts, Ta
                 store: store.clone(),
                 orders: orders.clone(),
                 disk: disk.clone(),
+                state_dir: config.state_dir.clone(),
+                compare_every: backend.compare_every,
             });
             (member, Some((task, settings)))
         }

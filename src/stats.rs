@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use ravenry_backend::Member;
 use ravenry_backend::store::Store;
 use ravenry_core::admission::Admission;
 use ravenry_core::log::LogGuard;
@@ -18,6 +19,7 @@ pub(crate) struct Stats {
     admission: Admission,
     server: Arc<OnceLock<Arc<Counters>>>,
     store: Arc<OnceLock<Store>>,
+    member: Arc<OnceLock<Member>>,
 }
 
 impl Stats {
@@ -29,6 +31,7 @@ impl Stats {
             admission,
             server: Arc::default(),
             store: Arc::default(),
+            member: Arc::default(),
         }
     }
 
@@ -54,6 +57,12 @@ impl Stats {
         let _ = self.store.set(store);
     }
 
+    /// What the backend has compared with the MUPDATE master is to be shown, too.
+    pub(crate) fn show_member(&self, member: Member) {
+        // Called once, by `serve`.
+        let _ = self.member.set(member);
+    }
+
     /// All of it as text.
     pub(crate) fn render(&self, barrier: Option<&Barrier>) -> String {
         let shards = self.shards.get().map_or(&[][..], Vec::as_slice);
@@ -66,6 +75,7 @@ impl Stats {
                 .flat_map(|server| server.samples()),
         );
         others.extend(self.store.get().into_iter().flat_map(index));
+        others.extend(self.member.get().into_iter().flat_map(Member::samples));
         others.push(Sample {
             name: "connections_open",
             help: "Client connections open now, those in a TLS handshake too.",

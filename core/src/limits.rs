@@ -270,6 +270,9 @@ pub const APPEND_PARTS_MAX: usize = 1024;
 /// How long expunged messages and deleted mailboxes can be brought back.
 pub const KEEP_REMOVED_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How often a backend compares what it has with what the MUPDATE master has.
+pub const COMPARE_EVERY_DEFAULT: Duration = Duration::from_secs(6 * 3600);
+
 /// Pipes for splice in the whole process: at the runtime's 256 KiB each they take the 16384 pages that
 /// `/proc/sys/fs/pipe-user-pages-soft` allows an unprivileged user.
 pub const PIPES_DEFAULT: u64 = 256;

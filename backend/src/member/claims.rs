@@ -100,6 +100,20 @@ impl Claims {
         self.ended.get()
     }
 
+    /// Claims a name now, if nobody has it or waits for it.
+    pub(crate) fn try_claim(self: &Rc<Self>, name: &Name) -> Option<Claimed> {
+        let claimed = self.enter(vec![Claim::Name(name.clone())]);
+        self.is_free(claimed.number).then_some(claimed)
+    }
+
+    /// What is claimed, or waited for.
+    pub(crate) fn all(&self) -> Vec<Claim> {
+        let all = self.all.borrow();
+        all.values()
+            .flat_map(|entry| entry.claims.clone())
+            .collect()
+    }
+
     fn enter(self: &Rc<Self>, claims: Vec<Claim>) -> Claimed {
         let number = self.next.replace(self.next.get() + 1);
         let waker = None;
@@ -191,6 +205,9 @@ mod tests {
         // It waits for the first, and the one behind it for both.
         let second = claims.enter(vec![tree("a")]);
         let third = claims.enter(vec![one("a.x")]);
+        assert!(claims.all().contains(&tree("a")));
+        assert!(claims.try_claim(&name("a.y")).is_none());
+        assert!(claims.try_claim(&name("b.y")).is_some());
         assert!(!claims.is_free(second.number) && !claims.is_free(third.number));
         drop(first);
         assert!(claims.is_free(second.number) && !claims.is_free(third.number));

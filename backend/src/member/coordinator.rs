@@ -4,6 +4,7 @@
 //! them are under way at once as may be; more are refused at once.
 
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,9 @@ use ravenry_mupdate::{Client, Held};
 
 use super::claims::Claims;
 use super::master::Master;
+use super::notes::Notes;
 use super::reconcile::Pending;
+use super::resync::{self, Means, ResyncTask};
 use super::{Member, Message, Way};
 use crate::committer::Orders;
 use crate::store::{Refused, Store};
@@ -39,31 +42,52 @@ pub struct MemberParts {
     pub orders: Orders,
     /// Threads that may wait for the disk.
     pub disk: Pool,
+    /// Where the plan of the last comparison is kept, and the notes of RENAMEs.
+    pub state_dir: PathBuf,
+    /// How often what is here is compared with what the master holds; zero: only when a connection comes up.
+    pub compare_every: Duration,
 }
 
 /// Where changes go, and who carries them out; [`MemberTask::run`] it on a shard.
 #[must_use]
 pub fn member(parts: MemberParts) -> (Member, MemberTask) {
     let (send, messages) = channel::channel(MESSAGES_MAX);
+    let (resync, asked) = resync::way();
     let capability = format!("MUPDATE=mupdate://{}/", parts.master);
     let member = Member {
         way: Way::Joined(send),
         capability: Some(Arc::from(capability)),
+        resync: Some(resync),
     };
-    (member, MemberTask { parts, messages })
+    let task = MemberTask {
+        parts,
+        messages,
+        asked,
+    };
+    (member, task)
 }
 
 /// The task that carries changes out.
 pub struct MemberTask {
     parts: MemberParts,
     messages: Receiver<Message>,
+    asked: resync::Asked,
 }
 
 impl MemberTask {
     /// Takes changes until the shard drains, or nobody is there to ask for any; `client` is the way to the master.
     pub async fn run(mut self, client: Client) {
+        let (every, master) = (self.parts.compare_every, self.parts.master.clone());
+        let kept = resync::path(&self.parts.state_dir);
         let coordinator = Rc::new(Coordinator::new(self.parts, client));
+        coordinator.take_up_notes().await;
         rt::spawn(Rc::clone(&coordinator).reconcile());
+        let means = Means {
+            coordinator: Rc::clone(&coordinator),
+            master,
+            kept,
+        };
+        rt::spawn(ResyncTask::new(means, self.asked, every).run());
         while let Either::Right(Some(message)) =
             rt::select(rt::draining(), self.messages.recv()).await
         {
@@ -80,6 +104,8 @@ pub(crate) struct Coordinator {
     pub(super) claims: Rc<Claims>,
     /// Names that are to be settled.
     pub(super) pending: Pending,
+    /// What the next start has to settle, should this process die.
+    pub(super) notes: Notes,
     disk: Pool,
     under_way: Cell<usize>,
 }
@@ -92,6 +118,7 @@ impl Coordinator {
             master: Master::new(client, parts.servername),
             claims: Rc::default(),
             pending: Pending::default(),
+            notes: Notes::new(&parts.state_dir),
             disk: parts.disk,
             under_way: Cell::new(0),
         }

@@ -12,18 +12,22 @@ mod claims;
 mod coordinator;
 mod effects;
 mod master;
+mod notes;
 mod operation;
 mod reconcile;
+pub(crate) mod resync;
 mod settle;
 
 use std::sync::{Arc, mpsc};
 
 use ravenry_core::mailboxes::Name;
+use ravenry_core::metrics::Sample;
 use ravenry_core::rt::channel::{self, SendError};
 use ravenry_mupdate::Held;
 
 pub use self::coordinator::{MemberParts, MemberTask, member};
 pub(crate) use self::effects::Facts;
+use self::resync::Resync;
 use crate::committer::{Answer, Orders};
 use crate::store::{Order, Outcome, Refused, Store};
 
@@ -60,6 +64,8 @@ pub struct Member {
     way: Way,
     /// `MUPDATE=…` among the capabilities.
     capability: Option<Arc<str>>,
+    /// The comparison with the master.
+    resync: Option<Resync>,
 }
 
 #[derive(Clone)]
@@ -75,7 +81,22 @@ impl Member {
         Self {
             way: Way::Alone(orders),
             capability: None,
+            resync: None,
         }
+    }
+
+    /// The comparison with the master; `None`: there is no master.
+    pub(crate) fn resync(&self) -> Option<&Resync> {
+        self.resync.as_ref()
+    }
+
+    /// What comparisons have done.
+    #[must_use]
+    pub fn samples(&self) -> Vec<Sample> {
+        self.resync
+            .as_ref()
+            .map(Resync::samples)
+            .unwrap_or_default()
     }
 
     /// The capability that says which master this backend has.

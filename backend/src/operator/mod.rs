@@ -11,6 +11,7 @@ mod lists;
 mod long;
 mod quota;
 mod removed;
+mod resync;
 #[cfg(test)]
 mod tests;
 
@@ -99,6 +100,12 @@ impl Operator {
             }
             ["rename", from, to] => self.rename(parsed(from)?, parsed(to)?).await,
             ["removed"] => self.read(removed::mailboxes).await,
+            ["quarantine"] => self.read(removed::quarantine).await,
+            ["release", id] => self.release(id).await,
+            ["resync"] => self.resync().await,
+            ["resync", "plan"] => self.resync_plan().await,
+            ["resync", "now"] => self.resync_now().await,
+            ["resync", "apply"] => self.resync_apply().await,
             ["undelete", id, name] => self.undelete(id, name).await,
             ["expunged", name] => {
                 let name = parsed(name)?;

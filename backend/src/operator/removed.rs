@@ -1,4 +1,4 @@
-//! What was deleted or expunged and can still be brought back.
+//! What was deleted, expunged or put into quarantine, and can still be brought back.
 
 use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::{DateTime, Uids};
@@ -7,12 +7,46 @@ use super::answer::Answer;
 use super::lists::found;
 use super::{Done, Operator, parsed, refused, shown, unread};
 use crate::member::Kind;
-use crate::store::{MailboxId, Order, Outcome, Refused, Rests, Store};
+use crate::store::{MailboxId, Order, Outcome, Quarantined, Refused, Rests, Store};
 
-/// A row for every deleted mailbox.
+/// A row for every mailbox without a name: those in quarantine, too, since who misses one looks here.
 pub(super) fn mailboxes(store: &Store) -> Done {
-    let mut answer = Answer::table(&["id", "name", "messages:n", "bytes:n", "deleted"]);
+    let columns = ["id", "name", "messages:n", "bytes:n", "deleted", "why"];
+    let mut answer = Answer::table(&columns);
     for removed in store.removed().map_err(unread)? {
+        let mailbox = removed.mailbox;
+        let why = removed.quarantined.map_or_else(
+            || "deleted".to_owned(),
+            |it| format!("in quarantine: {}", it.why),
+        );
+        answer.row(&[
+            &mailbox.id.to_string(),
+            &shown(&mailbox.name),
+            &mailbox.exists.to_string(),
+            &mailbox.bytes.to_string(),
+            &time(removed.at),
+            &why,
+        ]);
+    }
+    Ok(answer)
+}
+
+/// A row for every mailbox in quarantine.
+pub(super) fn quarantine(store: &Store) -> Done {
+    let columns = [
+        "id",
+        "name",
+        "messages:n",
+        "bytes:n",
+        "since",
+        "kept until",
+        "why",
+    ];
+    let mut answer = Answer::table(&columns);
+    for removed in store.removed().map_err(unread)? {
+        let Some(Quarantined { until, why }) = removed.quarantined else {
+            continue;
+        };
         let mailbox = removed.mailbox;
         answer.row(&[
             &mailbox.id.to_string(),
@@ -20,6 +54,8 @@ pub(super) fn mailboxes(store: &Store) -> Done {
             &mailbox.exists.to_string(),
             &mailbox.bytes.to_string(),
             &time(removed.at),
+            &time(until),
+            &why,
         ]);
     }
     Ok(answer)
@@ -46,7 +82,7 @@ pub(super) fn messages(store: &Store, name: &Name) -> Done {
     Ok(answer)
 }
 
-fn time(seconds: i64) -> String {
+pub(super) fn time(seconds: i64) -> String {
     DateTime { seconds, zone: 0 }.to_string()
 }
 
@@ -71,6 +107,28 @@ impl Operator {
             }
             Err(Refused::NoMailbox) => Err(unknown()),
             Err(why) => Err(refused(&name, why)),
+        }
+    }
+
+    /// Has a mailbox in quarantine be one that was deleted.
+    pub(super) async fn release(&self, id: &str) -> Done {
+        let unknown = || {
+            format!(
+                "no mailbox in quarantine has the id {id}; `ravenry ctl backend quarantine list` has them"
+            )
+        };
+        let mailbox = MailboxId::parse(id).ok_or_else(unknown)?;
+        match self.order(Order::Release { mailbox }).await {
+            Ok(_) => {
+                tracing::info!(id, "ctl: released from quarantine");
+                let text = format!(
+                    "{id} counts as deleted from now on: it goes after keep_removed, or with \
+                     `ravenry ctl backend purge`"
+                );
+                Ok(Answer::said(&text))
+            }
+            Err(Refused::NoMailbox) => Err(unknown()),
+            Err(why) => Err(format!("{id}: {why:?}")),
         }
     }
 

@@ -15,9 +15,9 @@ use sha2::{Digest, Sha256};
 
 pub use self::report::{Finding, Report, Wrong};
 use super::quota::upwards;
+use super::removed::Gone;
 use super::tables::{
-    Table, Tables, decode_due_key, decode_message_key, decode_time, due_key, message_key,
-    message_range,
+    Table, Tables, decode_due_key, decode_message_key, due_key, message_key, message_range,
 };
 use super::{
     Expunged, Mailbox, MailboxId, Message, Progress, Quota, Rests, Store, StoreError, Usage,
@@ -274,7 +274,7 @@ impl<P: FnMut(Progress)> Check<'_, P> {
             let id = MailboxId::decode(key)?;
             let mailbox = Mailbox::decode(id, record)?;
             let removed = tables.removed.get(&reading, key)?;
-            let removed = removed.map(decode_time).transpose()?.is_some();
+            let removed = removed.map(Gone::decode).transpose()?.is_some();
             let named = tables.id_of(&reading, &mailbox.name)? == Some(id);
             if named == removed {
                 self.report.add(&mailbox, None, Wrong::Name);

@@ -1,4 +1,4 @@
-//! What was expunged or deleted and isn't purged yet, and how it comes back.
+//! What was expunged and isn't purged yet, and how it comes back.
 //!
 //! A message comes back as a new one, with another UID: clients have been told that the old one is gone for good
 //! (RFC 3501 section 2.3.1.1). The old record stays until it is purged, so that nothing but a purge removes a file.
@@ -9,7 +9,7 @@ use ravenry_core::proto::imap::Uids;
 
 use super::order::{Appended, Outcome};
 use super::record::Rest;
-use super::tables::{decode_time, message_range};
+use super::tables::message_range;
 use super::transaction::{Answer, Transaction, or_refuse};
 use super::{Flags, Mailbox, MailboxId, Message, Store, StoreError, mail};
 
@@ -37,36 +37,7 @@ pub enum Rests {
     Missing,
 }
 
-/// A mailbox that was deleted, until it is purged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Removed {
-    /// With the name that it had.
-    pub mailbox: Mailbox,
-    /// When, in seconds since 1970.
-    pub at: i64,
-}
-
 impl Store {
-    /// Mailboxes that were deleted, in the order in which they were made.
-    ///
-    /// # Errors
-    /// If the index can't be read.
-    pub fn removed(&self) -> Result<Vec<Removed>, StoreError> {
-        let (reading, tables) = (self.read()?, &self.shared.tables);
-        let mut all = Vec::new();
-        for entry in tables.removed.iter(&reading)? {
-            let (id, time) = entry?;
-            let mailbox = tables.mailbox(&reading, MailboxId::decode(id)?)?;
-            all.push(Removed {
-                mailbox: mailbox.ok_or(StoreError::Damaged(
-                    "a mailbox that was deleted has no record",
-                ))?,
-                at: decode_time(time)?,
-            });
-        }
-        Ok(all)
-    }
-
     /// A mailbox' messages that were expunged.
     ///
     /// # Errors

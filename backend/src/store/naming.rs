@@ -1,12 +1,12 @@
-//! Orders about mailboxes: CREATE, RENAME, DELETE and its undoing, SETACL, what they are for (RFC 3501 section 6.3,
-//! RFC 4314, RFC 6154).
+//! Orders about mailboxes: CREATE, RENAME, SETACL, what they are for (RFC 3501 section 6.3, RFC 4314, RFC 6154). DELETE and its
+//! undoing: [`super::removed`].
 
 use ravenry_core::faultpoint;
 use ravenry_core::mailboxes::{Acl, Name};
 
 use super::order::{Outcome, Refused};
 use super::transaction::{Answer, Transaction, or_refuse};
-use super::{Mailbox, MailboxId, SpecialUse, StoreError, Usage};
+use super::{Mailbox, MailboxId, SpecialUse, Usage};
 
 impl Transaction<'_> {
     pub(super) fn create(
@@ -77,43 +77,6 @@ impl Transaction<'_> {
         self.put_name(&mailbox)?;
         self.labels.write(&self.shared.spool, &mailbox)?;
         self.mailboxes.insert(mailbox.id, Some(mailbox));
-        Ok(Ok(Outcome::Done))
-    }
-
-    pub(super) fn delete(&mut self, name: &Name) -> Answer {
-        let mailbox = or_refuse!(self.named(name)?);
-        self.take_name(&mailbox)?;
-        let time = self.now.to_le_bytes();
-        self.shared
-            .tables
-            .removed
-            .put(&mut self.writing, &mailbox.id.key(), &time)?;
-        self.uncount(self.root_of(name)?, Usage::of_mailbox(&mailbox))?;
-        self.changed(&mailbox).deleted = true;
-        Ok(Ok(Outcome::Done))
-    }
-
-    pub(super) fn undelete(&mut self, id: MailboxId, name: &Name) -> Answer {
-        or_refuse!(self.is_free(name)?);
-        if !self
-            .shared
-            .tables
-            .removed
-            .delete(&mut self.writing, &id.key())?
-        {
-            return Ok(Err(Refused::NoMailbox));
-        }
-        let Some(mut mailbox) = self.mailbox(id)? else {
-            return Err(StoreError::Damaged(
-                "a mailbox that was deleted has no record",
-            ));
-        };
-        mailbox.name = name.clone();
-        self.keep_uidvalidity(&mut mailbox)?;
-        self.put_name(&mailbox)?;
-        self.count(self.root_of(name)?, Usage::of_mailbox(&mailbox))?;
-        self.labels.write(&self.shared.spool, &mailbox)?;
-        self.mailboxes.insert(id, Some(mailbox));
         Ok(Ok(Outcome::Done))
     }
 

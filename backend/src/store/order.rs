@@ -32,6 +32,18 @@ pub enum Order {
         /// What it is called.
         name: Name,
     },
+    /// Takes a mailbox away that the murder has elsewhere. It is kept for [`super::QUARANTINE`], without a name.
+    Quarantine {
+        /// What it is called.
+        name: Name,
+        /// Why.
+        why: String,
+    },
+    /// A mailbox in quarantine counts as deleted from now on.
+    Release {
+        /// The mailbox.
+        mailbox: MailboxId,
+    },
     /// Gives a mailbox that was taken away a name again.
     Undelete {
         /// The mailbox.

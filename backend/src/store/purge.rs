@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use super::label::LABEL;
 use super::order::Outcome;
-use super::tables::{Table, decode_due_key, decode_message_key, decode_time, due_key, message_key};
+use super::removed;
+use super::tables::{Table, decode_due_key, decode_message_key, due_key, message_key};
 use super::transaction::{Answer, Transaction};
 use super::{Expunged, MailboxId, Message, StoreError, mail};
 
@@ -56,11 +57,11 @@ impl Transaction<'_> {
     fn removed_mailboxes(&self, before: i64, gone: &mut Gone) -> Result<(), StoreError> {
         let tables = &self.shared.tables;
         for entry in tables.removed.iter(&self.writing)? {
-            let (id, time) = entry?;
+            let (id, record) = entry?;
             if gone.left() == 0 {
                 return Ok(());
             }
-            if decode_time(time)? >= before {
+            if !removed::Gone::decode(record)?.is_due(before, self.now) {
                 continue;
             }
             let id = MailboxId::decode(id)?;

@@ -7,7 +7,7 @@
 //! * `messages`: id and UID to [`Message`]: a mailbox' messages stand together, in order.
 //! * `expunged`: id and UID to [`Expunged`], until it is purged.
 //! * `due`: the same by the time when they went, with nothing as its value.
-//! * `removed`: ids of mailboxes that were deleted, until they are purged, to the time.
+//! * `removed`: ids of mailboxes that were deleted or are in quarantine, until they are purged, to the time, and why ([`super::removed`]).
 //! * `annotations`: an id, a user (none: it is shared) and an entry's digest to the entry and its value ([`super::annotations`]).
 //! * `annotators`: a user and an id, of a mailbox where the user has annotations of their own.
 //! * `subscriptions`: a user and a name's digest to the name.
@@ -22,11 +22,12 @@ use ravenry_core::mailboxes::Name;
 
 use super::annotations as annotated;
 use super::record::Rest;
+use super::removed::Gone;
 use super::{Expunged, Mailbox, MailboxId, Message, Quota, StoreError, subscriptions};
 
 /// The layout's number. An index of a lower one is brought to it when it is opened: 1 had no `access`, 2 no
-/// `former`, 3 no `due`.
-pub(super) const SCHEMA: u32 = 4;
+/// `former`, 3 no `due`, 4 no quarantine.
+pub(super) const SCHEMA: u32 = 5;
 pub(super) const DATABASES_MAX: u32 = 16;
 
 pub(super) type Table = Database<'static, Bytes, Bytes>;
@@ -178,7 +179,7 @@ pub(super) fn makes_sense(table: &[u8], key: &[u8], record: &[u8]) -> Option<()>
         b"messages" => Message::decode(key, record).ok().map(drop),
         b"expunged" => Expunged::decode(key, record).ok().map(drop),
         b"due" => decode_due_key(key).ok().map(drop),
-        b"removed" => decode_time(record).ok().map(drop),
+        b"removed" => Gone::decode(record).ok().map(drop),
         b"annotations" => annotated::makes_sense(key, record),
         b"annotators" => record.is_empty().then_some(()),
         b"subscriptions" => subscriptions::decode(record).ok().map(drop),
@@ -231,13 +232,6 @@ pub(super) fn decode_uidvalidity(bytes: &[u8]) -> Result<u32, StoreError> {
         .try_into()
         .map_err(|_| StoreError::Damaged("a UIDVALIDITY"))?;
     Ok(u32::from_le_bytes(bytes))
-}
-
-pub(super) fn decode_time(bytes: &[u8]) -> Result<i64, StoreError> {
-    let bytes = bytes
-        .try_into()
-        .map_err(|_| StoreError::Damaged("a time"))?;
-    Ok(i64::from_le_bytes(bytes))
 }
 
 /// The mailbox and the UID that a message's key names.

@@ -104,6 +104,8 @@ impl<'s> Transaction<'s> {
             | Order::Recent { .. }
             | Order::SetAcl { .. }
             | Order::Delete { .. }
+            | Order::Quarantine { .. }
+            | Order::Release { .. }
             | Order::Expunge { .. }
             | Order::Purge { .. }
             | Order::HandOverPrivate { to: None, .. }
@@ -113,7 +115,10 @@ impl<'s> Transaction<'s> {
             _ => true,
         };
         // Both leave records behind until a purge.
-        let removes = matches!(order, Order::Delete { .. } | Order::Expunge { .. });
+        let removes = matches!(
+            order,
+            Order::Delete { .. } | Order::Quarantine { .. } | Order::Expunge { .. }
+        );
         if (self.full && grows) || (self.brimful && removes) {
             return Ok(Err(Refused::Full));
         }
@@ -126,6 +131,8 @@ impl<'s> Transaction<'s> {
             } => self.create(name, partition, acl, *special_use),
             Order::Rename { from, to } => self.rename(from, to),
             Order::Delete { name } => self.delete(name),
+            Order::Quarantine { name, why } => self.quarantine(name, why),
+            Order::Release { mailbox } => self.release(*mailbox),
             Order::Undelete { mailbox, name } => self.undelete(*mailbox, name),
             Order::SetAcl { name, acl } => self.set_acl(name, acl),
             Order::SetSpecialUse { name, special_use } => self.set_special_use(name, *special_use),

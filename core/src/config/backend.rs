@@ -33,6 +33,8 @@ pub struct Backend {
     pub message_size: u64,
     /// How long expunged messages and deleted mailboxes can be brought back.
     pub keep_removed: Duration,
+    /// How often what is here is compared with what the MUPDATE master has; zero: at the start and after an outage alone.
+    pub compare_every: Duration,
     /// Whether an INBOX is made for who logs in and has none.
     pub autocreate_inbox: bool,
 }
@@ -54,6 +56,7 @@ impl Backend {
             proxy_admins: false,
             message_size: limits::MESSAGE_BYTES_DEFAULT,
             keep_removed: limits::KEEP_REMOVED_DEFAULT,
+            compare_every: limits::COMPARE_EVERY_DEFAULT,
             autocreate_inbox: true,
         }
     }

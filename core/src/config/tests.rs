@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 
 mod mupdate;
+mod roles;
 mod tls;
 
 /// The least that is a frontend, as pairs of a place and a text, so that a test can add lines.
@@ -268,6 +269,10 @@ fn a_backend_serves_alone() {
     assert_eq!(backend_table.default_partition, "default");
     assert_eq!(backend_table.message_size, 1 << 20);
     assert!(!backend_table.proxy_admins && backend_table.autocreate_inbox);
+    assert_eq!(
+        backend_table.compare_every,
+        Duration::from_secs(6 * 60 * 60)
+    );
     let several = "[backend]\nimap = [\"127.0.0.1:1143\"]\npartitions = { a = \"x\", b = \"y\" }\n";
     for (table, want) in [
         ("[backend]\nimap = []".to_owned(), "empty list"),
@@ -284,6 +289,10 @@ fn a_backend_serves_alone() {
         (
             format!("{several}default_partition = \"c\""),
             "none of backend.partitions",
+        ),
+        (
+            backend("compare_every = \"500ms\""),
+            "compare_every wants a duration of 1s or more, or 0",
         ),
         (
             backend("imaps = [\"127.0.0.1:1993\"]"),

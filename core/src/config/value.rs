@@ -174,6 +174,15 @@ pub(super) fn long_duration(value: &DeValue<'_>) -> Parsed<Duration> {
     Ok(duration)
 }
 
+/// How often something is done: from a second to ten years; zero is never.
+pub(super) fn interval_or_never(value: &DeValue<'_>) -> Parsed<Duration> {
+    let duration = long_duration(value)?;
+    if !duration.is_zero() && duration < Duration::from_secs(1) {
+        return Err("wants a duration of 1s or more, or 0".to_owned());
+    }
+    Ok(duration)
+}
+
 fn any_duration(value: &DeValue<'_>) -> Parsed<Duration> {
     const HOW: &str = "wants a duration such as \"2s\", \"500ms\", \"5min\" or \"1h\"";
     let parsed = match value {

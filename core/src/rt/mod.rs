@@ -38,6 +38,7 @@ mod flow;
 pub mod foreign;
 mod handshake;
 mod inbox;
+mod label;
 mod listener;
 mod ops;
 mod pipes;
@@ -70,6 +71,7 @@ pub use self::{
     clock::{Instant, SystemTime, now, wall_clock},
     combine::{Either, Select, allowance, join_all, select, yield_now},
     file::{SendFileError, read_file, send_file, space},
+    label::{label, set_label},
     listener::Listener,
     pool::{Pool, PoolError},
     relay::{RelayError, Relayed, count_copied, discard_exact, relay_exact},

@@ -63,7 +63,7 @@ pub(crate) enum Mailbox {
         #[command(flatten)]
         format: Format,
     },
-    /// Print deleted mailboxes that can be brought back: id, name, messages, bytes, when
+    /// Print deleted mailboxes that can be brought back: id, name, messages, bytes, when, why
     Removed {
         #[command(flatten)]
         format: Format,

@@ -6,7 +6,9 @@
 mod mailbox;
 pub(crate) mod output;
 mod passwd;
+mod quarantine;
 mod quota;
+mod resync;
 pub(crate) mod user;
 
 use std::io;
@@ -36,6 +38,18 @@ pub(crate) enum Question {
     Quota {
         #[command(subcommand)]
         question: quota::Quota,
+    },
+    /// Mailboxes that a comparison with the MUPDATE master took away here, since they live elsewhere
+    Quarantine {
+        #[command(subcommand)]
+        question: quarantine::Quarantine,
+    },
+    /// How this backend and the MUPDATE master stand to each other, by the last comparison
+    Resync {
+        #[command(subcommand)]
+        question: Option<resync::Resync>,
+        #[command(flatten)]
+        format: Format,
     },
     /// Make a copy of the whole store while it is in use; the copy opens as a store
     ///
@@ -83,6 +97,10 @@ pub(super) fn carry_out(config: &Config, question: &Question) -> Result<(), Stri
         Question::User { question } => user::carry_out(config, question),
         Question::Mailbox { question } => mailbox::carry_out(config, question),
         Question::Quota { question } => quota::carry_out(config, question),
+        Question::Quarantine { question } => quarantine::carry_out(config, question),
+        Question::Resync { question, format } => {
+            resync::carry_out(config, question.as_ref(), *format)
+        }
         Question::Check { deep } => {
             let words = ["check"].into_iter().chain(deep.then_some("deep"));
             asked(config, &words.collect::<Vec<_>>())?.show(Format { json: false })

@@ -169,3 +169,84 @@ fn messages_come_back_as_new_ones() {
     let refused = one(&mut writer, unexpunge());
     assert_eq!(refused, Err(super::Refused::NoMailbox));
 }
+
+#[test]
+fn quarantine_outlasts_purges_and_gives_all_back() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut writer, store, _) = open(root.path());
+    let inbox = created(&mut writer, "user.alice");
+    append(&mut writer, &store, inbox, b"kept", Flags::SEEN);
+    let quarantine = || Order::Quarantine {
+        name: name("user.alice"),
+        why: "it lives on backend2".to_owned(),
+    };
+    let group = writer.carry_out(&[quarantine()]);
+    assert_eq!(group.outcomes, [Ok(Outcome::Done)]);
+    // Sessions that have it open are told.
+    assert!(group.changes[0].deleted);
+    assert_eq!(
+        one(&mut writer, quarantine()),
+        Err(super::Refused::NoMailbox)
+    );
+    assert_eq!(store.mailbox(&name("user.alice")).unwrap(), None);
+    let removed = store.removed().unwrap();
+    let kept = removed[0].quarantined.clone().unwrap();
+    assert_eq!(kept.until - removed[0].at, 30 * 24 * 60 * 60);
+    assert_eq!(kept.why, "it lives on backend2");
+    assert_eq!(purge(&mut writer, i64::MAX), (0, false));
+    assert_eq!(store.check(true, |_| {}).unwrap().findings, []);
+    let undelete = |text: &str| Order::Undelete {
+        mailbox: inbox,
+        name: name(text),
+    };
+    one(&mut writer, undelete("user.alice.back")).unwrap();
+    assert_eq!(body(&store, inbox, 1), b"kept");
+    assert_eq!(messages(&store, inbox)[0].flags.system, Flags::SEEN);
+    assert_eq!(store.removed().unwrap(), []);
+}
+
+#[test]
+fn quarantine_ends_with_its_time_or_when_it_is_released() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut writer, store, _) = open(root.path());
+    let release = |mailbox| Order::Release { mailbox };
+    for (text, ends) in [("a", true), ("b", false), ("c", false)] {
+        let mailbox = created(&mut writer, text);
+        append(&mut writer, &store, mailbox, b"x", 0);
+        let (name, why) = (name(text), String::new());
+        let refused = one(&mut writer, release(mailbox));
+        assert_eq!(refused, Err(super::Refused::NoMailbox), "it has its name");
+        one(&mut writer, Order::Quarantine { name, why }).unwrap();
+        if ends {
+            quarantined_until(&writer, mailbox, store.removed().unwrap()[0].at);
+        }
+        if text == "b" {
+            one(&mut writer, release(mailbox)).unwrap();
+            let again = one(&mut writer, release(mailbox));
+            assert_eq!(again, Err(super::Refused::NoMailbox), "it is out");
+        }
+    }
+    let left = || {
+        let removed = store.removed().unwrap();
+        let names = removed.iter().map(|it| it.mailbox.name.clone());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(purge(&mut writer, 0), (1, false));
+    assert_eq!(left(), [name("b"), name("c")]);
+    assert_eq!(purge(&mut writer, i64::MAX), (1, false));
+    assert_eq!(left(), [name("c")]);
+}
+
+/// Has a quarantine end at a time.
+fn quarantined_until(writer: &Writer, mailbox: MailboxId, until: i64) {
+    let shared = &writer.store.shared;
+    let mut transaction = super::super::transaction::Transaction::begin(shared).unwrap();
+    let removed = shared.tables.removed;
+    let mut record = removed.get(&transaction.writing, &mailbox.key());
+    let mut record = record.as_mut().unwrap().unwrap().to_vec();
+    record[8..16].copy_from_slice(&until.to_le_bytes());
+    removed
+        .put(&mut transaction.writing, &mailbox.key(), &record)
+        .unwrap();
+    transaction.commit().unwrap();
+}

@@ -32,6 +32,7 @@ pub(super) fn backend(context: &Context<'_>, mut t: Table<'_>) -> Option<Backend
     let bounds = limits::MESSAGE_BYTES_LEAST..=limits::MESSAGE_BYTES_MOST;
     let message_size = t.get("message_size", value::size(bounds));
     let keep_removed = t.get("keep_removed", value::long_duration);
+    let compare_every = t.get("compare_every", value::interval_or_never);
     let autocreate_inbox = t.get("autocreate_inbox", value::boolean);
     let partitions = partitions?;
     if let Some(name) = &default_partition
@@ -60,6 +61,7 @@ pub(super) fn backend(context: &Context<'_>, mut t: Table<'_>) -> Option<Backend
         proxy_admins: proxy_admins.unwrap_or(backend.proxy_admins),
         message_size: message_size.unwrap_or(backend.message_size),
         keep_removed: keep_removed.unwrap_or(backend.keep_removed),
+        compare_every: compare_every.unwrap_or(backend.compare_every),
         autocreate_inbox: autocreate_inbox.unwrap_or(backend.autocreate_inbox),
         ..backend
     })
