@@ -33,7 +33,10 @@ class Cell:
                     self.ours[node] = Node(self.murder, node, self.passwd(), proxied)
             for nodes in ORDER:
                 self.start(*nodes)
-        except BaseException:
+        except BaseException as error:
+            for file, _ in self.logs():  # they go with the cell
+                if file.exists():
+                    error.add_note(f"--- {file.parent.name}/{file.name}\n{file.read_text(errors='replace')[-4000:]}")
             self.close()
             raise
 
