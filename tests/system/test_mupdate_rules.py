@@ -141,3 +141,7 @@ def test_mupdate_guard_of_find(world):
         session.raw(b"".join(b'f%d FIND "elsewhere%d"\r\n' % (n, n) for n in range(40)))
         lines = b"".join(iter(session.line, b""))
         assert lines.count(b" MAILBOX ") in (10, 11) and b"* BYE" in lines, lines[-300:]
+    with server.session("backend1") as session:  # a backend of ours, which has a limit itself
+        session.say("LIST", "backend1.murder.test!").ok()
+        session.say("NOOP").ok()
+        assert all(session.find(f"elsewhere{n}") for n in range(40))

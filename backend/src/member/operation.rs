@@ -66,15 +66,41 @@ impl Looked {
 }
 
 impl Kind {
+    /// The fault points behind its steps.
+    fn points(self) -> &'static [&'static str] {
+        match self {
+            Self::Create => &[
+                "backend.create.begun",
+                "backend.create.reserved",
+                "backend.create.committed",
+                "backend.create.activated",
+            ],
+            Self::Delete => &[
+                "backend.delete.begun",
+                "backend.delete.deleted",
+                "backend.delete.committed",
+            ],
+            Self::Rename => &[
+                "backend.rename.begun",
+                "backend.rename.reserved",
+                "backend.rename.activated",
+                "backend.rename.committed",
+                "backend.rename.deleted",
+            ],
+            Self::SetAcl => &[
+                "backend.setacl.begun",
+                "backend.setacl.activated",
+                "backend.setacl.committed",
+            ],
+        }
+    }
+
     /// A step of this kind is done.
     fn reached(self, step: &str) {
-        let kind = match self {
-            Self::Create => "create",
-            Self::Delete => "delete",
-            Self::Rename => "rename",
-            Self::SetAcl => "setacl",
-        };
-        faultpoint::reached(&format!("backend.{kind}.{step}"));
+        let is_of = |point: &&&str| point.ends_with(step);
+        if let Some(point) = self.points().iter().find(is_of) {
+            faultpoint::reached(point);
+        }
     }
 }
 
@@ -94,6 +120,22 @@ impl Coordinator {
     async fn attempt(&self, kind: Kind, make: &Make) -> Result<Vec<Outcome>, Stopped> {
         let (looked, _claimed) = self.begin(kind, make).await?;
         kind.reached("begun");
+        if kind != Kind::Rename || looked.effects.is_empty() {
+            return self.steps(kind, make, looked).await;
+        }
+        let note = self.note(names(&looked.effects)).await?;
+        let done = self.steps(kind, make, looked).await;
+        self.ended(note).await;
+        done
+    }
+
+    /// All steps but the first.
+    async fn steps(
+        &self,
+        kind: Kind,
+        make: &Make,
+        looked: Looked,
+    ) -> Result<Vec<Outcome>, Stopped> {
         let (orders, effects) = (looked.orders, Arc::new(looked.effects));
         let gone = self.before(kind, &effects).await?;
         let outcomes = match self.commit(make, orders, &effects).await {

@@ -219,8 +219,10 @@ impl Session {
         Ok(())
     }
 
-    /// NOOP: a barrier. What was answered anywhere before it was asked is in the list here.
+    /// NOOP: a barrier. What was answered anywhere before it was asked is in the list here. Behind a LIST it says, too, that
+    /// no Cyrus backend resyncs here: those send none.
     async fn noop(&mut self, tag: &[u8]) -> Result<(), End> {
+        self.listed = None;
         match self
             .shared
             .authority()

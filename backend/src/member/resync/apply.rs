@@ -15,7 +15,7 @@ use super::super::master::Trouble;
 use super::super::settle::{Action, decide};
 use super::Means;
 use super::plan::{ByName, Planned};
-use crate::store::Order;
+use crate::store::{Order, Refused};
 
 /// Names that are seen to at once: no more commands than twice that are on their way to the master.
 const BATCH: usize = 100;
@@ -237,6 +237,10 @@ impl Means {
         for (it, answer) in away.into_iter().zip(answers) {
             match answer {
                 Ok(_) => done.carried_out(it.planned, it.action),
+                Err(Refused::Full) => {
+                    let why = "no room in the index: raise [backend] index_size and restart";
+                    done.refused(it.planned, why.to_owned());
+                }
                 Err(why) => done.refused(it.planned, format!("{why:?}")),
             }
         }

@@ -150,8 +150,7 @@ impl Work {
 
     async fn compare_and_mend(&self) -> Result<(), String> {
         let at = seconds_now();
-        let mut plan = self.plan().await?;
-        plan.leave(|name| self.means.coordinator.claims.cover(name));
+        let plan = self.plan().await?;
         let (waits, plan) = (plan.waits(), Arc::new(plan));
         self.say(&plan, waits);
         if !plan.all.is_empty() {
@@ -176,8 +175,11 @@ impl Work {
     async fn plan(&self) -> Result<Plan, String> {
         let means = &self.means;
         let server = means.own().to_owned();
-        let listed = means.coordinator.master.ask(vec![Ask::List { server }]);
-        let listed = match listed.await.map_err(said)?.pop() {
+        // Our master cuts off who lists its own names and then finds too many at others, since a Cyrus backend would delete
+        // them. This one has a limit of its own, and says so by a NOOP.
+        let asks = vec![Ask::List { server }, Ask::Noop];
+        let answers = means.coordinator.master.ask(asks).await.map_err(said)?;
+        let listed = match answers.into_iter().next() {
             Some(Answer::Found(listed)) => listed,
             Some(Answer::Refused(why)) => return Err(format!("the master refuses LIST: {why}")),
             Some(Answer::Done) | None => Vec::new(),
@@ -192,9 +194,16 @@ impl Work {
             held.extend(means.find(names).await?);
         }
         let own = means.own().to_owned();
-        means
-            .on_disk(move |_| Ok(Plan::new(&here, &held, &own)))
-            .await
+        let claims = means.coordinator.claims.all();
+        let waiting = means.coordinator.pending.all();
+        let plan = move |_: &Store| {
+            let mut plan = Plan::new(&here, &held, &own);
+            plan.leave(|name| {
+                waiting.contains(name) || claims.iter().any(|claim| claim.covers(name))
+            });
+            Ok(plan)
+        };
+        means.on_disk(plan).await
     }
 
     /// What the log has of a plan, before anything is done.
