@@ -9,8 +9,8 @@ use ravenry_backend::{
 use ravenry_core::config::{Backend, Config};
 use ravenry_mupdate::FollowerConfig;
 
+use crate::instance::{Shared, pool};
 use crate::mupdate;
-use crate::serve::{Shared, pool};
 
 /// Threads that read and write messages: as many as a disk can use at once.
 const DISK_THREADS: usize = 16;

@@ -4,8 +4,8 @@ use ravenry_core::config::{Config, Proxy};
 use ravenry_core::tls::Connector;
 use ravenry_proxy::Parts;
 
+use crate::instance::Shared;
 use crate::mupdate::Core;
-use crate::serve::Shared;
 
 /// What `ravenry check` says of it; `None`: there is no frontend.
 pub(crate) fn check(config: &Config, shards: usize) -> Result<Option<String>, String> {

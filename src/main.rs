@@ -2,8 +2,10 @@
 
 mod backend;
 mod ctl;
+mod demo;
 mod frontend;
 mod import;
+mod instance;
 mod mupdate;
 mod notify;
 mod password;
@@ -49,6 +51,10 @@ enum Command {
         #[command(subcommand)]
         what: import::Backend,
     },
+    /// Run a murder in this process: a master, two backends and a frontend on loopback, with users and mail
+    ///
+    /// It prints what to type, and runs until Ctrl-C. It needs no configuration, and leaves nothing behind.
+    Demo(demo::Options),
     /// Read a password from standard input and print its ARGON2ID hash, for the passwd file
     HashPassword,
 }
@@ -84,6 +90,11 @@ fn main() -> ExitCode {
         Command::Backend { at, what } => at
             .load()
             .and_then(|config| import::carry_out(&config, what)),
+        Command::Demo(options) => match demo::run(&options) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(why) => Err(why),
+        },
         Command::HashPassword => password::hash(),
     };
     match done {

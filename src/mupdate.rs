@@ -16,9 +16,9 @@ use ravenry_mupdate::{
 
 use crate::backend::Tasks;
 use crate::ctl;
+use crate::instance::{Shared, bound_or_why, pool};
 use crate::plan::Plan;
 use crate::reload::Asked;
-use crate::serve::{Shared, bound_or_why, pool};
 use crate::stats::Stats;
 
 /// Reloads that may have been asked for at once.

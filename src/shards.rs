@@ -11,9 +11,9 @@ use ravenry_core::mailboxes::Namespace;
 use ravenry_core::metrics::Recorder;
 use ravenry_core::rt::{self, ShardHandle};
 
+use crate::instance::{Shared, background, bound_or_why};
 use crate::plan::Plan;
 use crate::reload::Reloaded;
-use crate::serve::{Shared, background, bound_or_why};
 use crate::stats::Stats;
 
 /// The roles that shards serve.

@@ -85,3 +85,10 @@ fn dependencies_are_written_down() {
     let found = rules::dependencies(&manifests, page);
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
+
+#[test]
+fn each_fault_point_is_in_the_crash_matrix() {
+    let files = walk(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let found = rules::fault_points(&files);
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}

@@ -54,12 +54,21 @@ pub struct LogError(String);
 /// Starts the log of this process, once. `RAVENRY_LOG` overrides the level, also a part at a time
 /// (`info,ravenry_proxy=debug`).
 pub fn init(format: LogFormat, level: LogLevel) -> Result<LogGuard, LogError> {
+    init_to(format, level, io::stderr())
+}
+
+/// The same, written elsewhere.
+pub fn init_to(
+    format: LogFormat,
+    level: LogLevel,
+    writer: impl io::Write + Send + 'static,
+) -> Result<LogGuard, LogError> {
     let filter = match std::env::var("RAVENRY_LOG") {
         Ok(text) => filter(&text)?,
         Err(std::env::VarError::NotPresent) => filter(level_name(level))?,
         Err(error) => return Err(LogError(format!("RAVENRY_LOG: {error}"))),
     };
-    let (subscriber, guard) = subscriber(format, filter, io::stderr(), rt::wall_clock);
+    let (subscriber, guard) = subscriber(format, filter, writer, rt::wall_clock);
     subscriber
         .try_init()
         .map_err(|_| LogError("the log was started already".to_owned()))?;
@@ -124,7 +133,8 @@ impl fmt::Display for LogError {
 
 impl std::error::Error for LogError {}
 
-/// `2026-11-23T14:50:46.123Z INFO  proxy: message key=value`, or the same as a JSON object.
+/// `2026-11-23T14:50:46.123Z INFO  proxy: message key=value`, or the same as a JSON object. Where a process runs
+/// several servers, the one's label stands before `proxy`.
 struct Line {
     format: LogFormat,
     clock: fn() -> SystemTime,
@@ -153,8 +163,10 @@ where
         write_time(&mut writer, since.as_secs(), since.subsec_millis())?;
         write!(
             writer,
-            " {:5} {}: ",
+            " {:5} {}{}{}: ",
             metadata.level().as_str(),
+            rt::label().unwrap_or_default(),
+            rt::label().map_or("", |_| " "),
             short_target(metadata.target())
         )?;
         let mut text = String::new();
@@ -347,6 +359,25 @@ mod tests {
         );
         assert!(lines[0].contains("user=eve\\r\\n1970"), "{}", lines[0]);
         assert!(!lines[0].contains('\u{202e}'));
+    }
+
+    #[test]
+    fn a_label_says_whose_line_it_is() {
+        let both = || {
+            rt::set_label(Some("backend1"));
+            tracing::info!(target: "ravenry_backend::shard", "one");
+            rt::set_label(None);
+            tracing::info!(target: "ravenry_backend::shard", "two");
+        };
+        let lines = written(both);
+        assert!(
+            lines[0].ends_with(" INFO  backend1 backend: one\n"),
+            "{lines:?}"
+        );
+        assert!(lines[1].ends_with(" INFO  backend: two\n"), "{lines:?}");
+        let lines = written_as(LogFormat::Json, both);
+        assert!(lines[0].contains("\"label\":\"backend1\""), "{lines:?}");
+        assert!(!lines[1].contains("label"), "{lines:?}");
     }
 
     #[test]

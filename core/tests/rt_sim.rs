@@ -250,3 +250,88 @@ fn connections_that_are_not_made_say_why() {
     });
     check(&hangs);
 }
+
+#[test]
+fn a_process_dies_with_all_it_has_and_others_live() {
+    for seed in 1..20 {
+        let outcome = sim::run(settings(seed, Faults::none()), |world| async move {
+            let (here, there) = (address("10.0.0.2:1"), address("10.0.0.3:1"));
+            let serve = |at: Address| {
+                let jobs = Pool::new("jobs", 1, 8).unwrap();
+                let serve = move || async move {
+                    let listener = Listener::bind(&at).unwrap();
+                    loop {
+                        let client = accept(&listener).await;
+                        let jobs = jobs.clone();
+                        rt::spawn(async move {
+                            jobs.run(|| ()).await.unwrap();
+                            client.write_all(b"done").await.unwrap();
+                            rt::sleep(1000 * SECOND).await;
+                        });
+                    }
+                };
+                rt::start_shard(ShardConfig::default(), serve).unwrap()
+            };
+            let (one, other) = (world.process(), world.process());
+            let dies = one.within(|| serve(here.clone()));
+            let lives = other.within(|| serve(there.clone()));
+            let victim = Stream::connect(&here, SECOND).await.unwrap();
+            let witness = Stream::connect(&there, SECOND).await.unwrap();
+            rt::sleep(Duration::from_micros(rt::random::u64() % 40_000)).await;
+            let seen = Rc::new(Cell::new(false));
+            let post = Rc::clone(&seen);
+            one.kill(move || post.set(true));
+            rt::sleep(SECOND).await;
+            assert!(seen.get() && dies.is_finished() && !lives.is_finished());
+            let mut bytes = Vec::new();
+            while let Ok(1..) = victim.read_into(&mut bytes, 8).await {}
+            assert!(bytes.is_empty() || bytes == b"done");
+            world.add(
+                if bytes.is_empty() {
+                    "silent"
+                } else {
+                    "answered"
+                },
+                1,
+            );
+            assert!(Stream::connect(&here, SECOND).await.is_err());
+            bytes.clear();
+            while bytes.len() < 4 {
+                assert_ne!(witness.read_into(&mut bytes, 8).await.unwrap(), 0);
+            }
+            // It comes back where it was.
+            let back = world.process();
+            let again = back.within(|| serve(here.clone()));
+            rt::sleep(SECOND).await;
+            let victim = Stream::connect(&here, SECOND).await.unwrap();
+            bytes.clear();
+            while bytes.len() < 4 {
+                assert_ne!(victim.read_into(&mut bytes, 8).await.unwrap(), 0);
+            }
+            for process in [back, other] {
+                process.kill(|| ());
+            }
+            rt::sleep(SECOND).await;
+            assert!(again.is_finished() && lives.is_finished());
+        });
+        assert_eq!(outcome.failures, Vec::<String>::new(), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_is_sent_while_a_link_is_cut_arrives_afterwards() {
+    let outcome = sim::run(settings(5, Faults::none()), |world| async move {
+        let at = address("10.0.0.2:1");
+        let listener = Listener::bind(&at).unwrap();
+        let client = Stream::connect(&at, SECOND).await.unwrap();
+        let server = accept(&listener).await;
+        world.cut(&at, 30 * SECOND);
+        client.write_all(b"hello").await.unwrap();
+        let mut bytes = Vec::new();
+        let soon = rt::timeout(29 * SECOND, server.read_into(&mut bytes, 8));
+        assert!(soon.await.is_err());
+        assert!(Stream::connect(&at, SECOND / 2).await.is_err());
+        assert_eq!(server.read_into(&mut bytes, 8).await.unwrap(), 5);
+    });
+    assert_eq!(outcome.failures, Vec::<String>::new());
+}

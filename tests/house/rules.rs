@@ -6,6 +6,8 @@ use super::source::File;
 
 pub(crate) const DEPENDENCIES_PAGE: &str = "docs/decisions/0003-dependencies.md";
 
+pub(crate) const CRASH_MATRIX: &str = "tests/crash/matrix.py";
+
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
 
@@ -274,6 +276,35 @@ fn dependency_names(manifest: &str) -> Vec<String> {
     names
 }
 
+/// The fault points of the code are those of the crash matrix.
+pub(crate) fn fault_points(files: &[File]) -> Vec<String> {
+    let shipped = |file: &&File| file.path.ends_with(".rs") && file.path.contains("/src/");
+    let reached: BTreeSet<_> = files.iter().filter(shipped).flat_map(points).collect();
+    let matrix = files.iter().filter(|file| file.path == CRASH_MATRIX);
+    let killed: BTreeSet<_> = matrix.flat_map(points).collect();
+    let missing = reached
+        .difference(&killed)
+        .map(|point| format!("{point}: nobody dies there"));
+    let stale = killed
+        .difference(&reached)
+        .map(|point| format!("{point}: nothing comes there"));
+    missing.chain(stale).collect()
+}
+
+/// `"backend.create.begun"`, wherever it stands in a file.
+fn points(file: &File) -> Vec<String> {
+    let strings = file.text.split('"');
+    let points = strings.filter(|text| {
+        let words: Vec<_> = text.split('.').collect();
+        words.len() == 3
+            && ["backend", "frontend", "master"].contains(&words[0])
+            && words[1..]
+                .iter()
+                .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))
+    });
+    points.map(str::to_owned).collect()
+}
+
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
@@ -472,6 +503,23 @@ mod tests {
             "serde has no row",
             "tempfile has no row",
             "gone has a row and no use",
+        ];
+        assert_eq!(found, wanted);
+    }
+    #[test]
+    fn fault_points_can_fail() {
+        let code =
+            "f(\"backend.create.begun\"); g(\"master.x.y\", \"backend.imap\", \"backend.v1.x\")";
+        let matrix = "Step(\"backend.create.begun\"), Step(\"frontend.a.b\")";
+        let files = [
+            File::new("backend/src/lib.rs", code),
+            File::new(CRASH_MATRIX, matrix),
+            File::new("tests/system/x.py", "\"master.not.here\""),
+        ];
+        let found = fault_points(&files);
+        let wanted = [
+            "master.x.y: nobody dies there",
+            "frontend.a.b: nothing comes there",
         ];
         assert_eq!(found, wanted);
     }

@@ -15,13 +15,13 @@ COMMAND = re.compile(rb'^\S+ (RESERVE|ACTIVATE|DEACTIVATE|DELETE|FIND) (?:\{\d+\
 class Site:
     """`asked`: what the backend has asked of the master since it was last looked at."""
 
-    def __init__(self, world, cyrus=False, server="", **backend):
+    def __init__(self, world, cyrus=False, server="", account="store", **backend):
         self.world, net = world, world.murder.net
         if cyrus:
             self.master, self.account = None, "backend1"
             self.address = world.murder.address("mupdate")
         else:
-            self.account = "store"
+            self.account = account
             store = f"store{world.beside + 1 - 40}.ravenry.test"
             users = {**USERS, "store": f'{{ password = "mupdatepw", server = "{store}" }}'}
             self.master = world.mupdate_server(users=users, server=server)

@@ -145,12 +145,14 @@ class Server:
         self.process = None
         self.idle = None
         self.under = []  # a command that runs the server
+        self.environment = {}  # variables beside those of the tests
 
     def start(self, ready=True):
         starts = self.starts()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([*self.under, BINARY, "serve", "--config", self.config], cwd=self.directory,
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                            env={**os.environ, **self.environment}, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log)
         poll(f"{self.name} to listen", 20, lambda: self.greets() is not None)
         poll(f"{self.name} to be bound on all shards", 20, lambda: self.starts() > starts or self.runs())
         if ready:

@@ -7,7 +7,7 @@ from imap_client import Literal, message
 from marks import ours
 
 # what a backend of the default configuration may tell of itself: a test of the backend has each of them work
-WORKS = {"IMAP4REV1", "IMAP4REV2", "LITERAL+", "ID", "ENABLE", "CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "LIST-MYRIGHTS", "SPECIAL-USE",
+WORKS = {"IMAP4REV1", "IMAP4REV2", "LITERAL+", "ID", "ENABLE", "CHILDREN", "LIST-EXTENDED", "LIST-STATUS", "LIST-MYRIGHTS", "LIST-METADATA", "SPECIAL-USE",
          "STATUS=SIZE", "CREATE-SPECIAL-USE", "NAMESPACE", "ACL", "RIGHTS=KXTEN", "IDLE", "UNSELECT", "UIDPLUS", "MULTIAPPEND",
          "OBJECTID", "SAVEDATE", "ESEARCH", "SEARCHRES", "WITHIN", "MOVE", "APPENDLIMIT", "QUOTA", "QUOTA=RES-STORAGE",
          "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX", "QUOTASET", "CONDSTORE", "QRESYNC", "COMPRESS=DEFLATE",

@@ -90,7 +90,7 @@ def test_backend_metadata_limits_and_what_is_wrong(world):
                   "GETMETADATA (DEPTH 2) INBOX /private/a"):
         session.command(wrong).bad()
     session.command("NOOP").ok()  # ten in a row end a session
-    for wrong in ('SETMETADATA INBOX (/nonsense/comment "x")', 'SETMETADATA INBOX (/private "x")', "SETMETADATA INBOX (/private/comment x)",
+    for wrong in ('SETMETADATA INBOX (/nonsense/comment "x")', 'SETMETADATA INBOX (/private "x")', "SETMETADATA INBOX (/private/comment ~x)",
                   'SETMETADATA INBOX (/private//x "x")', 'SETMETADATA INBOX (/private/x/ "x")', 'SETMETADATA INBOX (/private/vendor/x "x")',
                   'SETMETADATA INBOX /private/x "x"'):
         session.command(wrong).bad()

@@ -114,6 +114,25 @@ def test_mupdate_pipelining(world):
 
 
 @ours
+def test_mupdate_changes_in_one_packet_share_commits(world):
+    """As a backend sends those of many sessions: each is decided in its turn, and they don't wait for the disk one by one."""
+    server = world.mupdate_server()
+    with server.session() as session:
+        before = server.stat("mupdate_server_commits_total")
+        names = [f"m{n % 50}" for n in range(200)]
+        lines = b"".join(b'c%d %s "%s"%s\r\n' % (n, verb, name.encode(), b'' if verb == b"DELETE" else b' "%s"' % HERE.encode())
+                         for n, (name, verb) in enumerate(zip(names, [b"RESERVE"] * 50 + [b"DEACTIVATE"] * 50 + [b"DELETE"] * 100)))
+        session.raw(lines + b'f FIND "m7"\r\n' + b'last BOGUS\r\n')
+        session.waiting.extend([b"c%d" % n for n in range(200)] + [b"f", b"last"])
+        words = [session.answer().word for _ in range(200)]
+        assert words == ["OK"] * 50 + ["NO"] * 50 + ["OK"] * 50 + ["NO"] * 50, words
+        assert not session.answer().ok().records
+        session.answer().bad()
+        commits = server.stat("mupdate_server_commits_total") - before
+        assert commits <= 8, commits
+
+
+@ours
 def test_mupdate_bad_commands(world):
     """BAD with Cyrus' text and the command's own tag; the session goes on."""
     cases = [("BOGUS", "Unrecognized command"), ("NOOP extra", "Extra arguments"), ('NOOP "x"', "Extra arguments"),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`./dev demo`: a Cyrus murder with Ravenry before it, users and mail, until Ctrl-C; or a scripted client.
+"""`./dev demo cyrus`: a Cyrus murder with Ravenry before it, users and mail, until Ctrl-C; or a scripted client.
 
 alice's mail lives on backend1, bob's on backend2; `team` is a shared folder on backend1, `news` on backend2.
 Everything is in a directory of its own under /tmp and gone afterwards.

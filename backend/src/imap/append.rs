@@ -1,5 +1,5 @@
 //! APPEND (RFC 3501 section 6.3.11), MULTIAPPEND (RFC 3502), CATENATE (RFC 4469), LITERAL+ and LITERAL- (RFC 7888), UIDPLUS'
-//! APPENDUID (RFC 4315), APPENDLIMIT (RFC 7889), UTF8 (RFC 6855 section 4; RFC 9755, which follows it, takes such messages in a plain literal).
+//! APPENDUID (RFC 4315), APPENDLIMIT (RFC 7889); LOCALAPPEND, which is what a Cyrus frontend makes of an APPEND; UTF8 (RFC 6855 section 4; RFC 9755, which follows it, takes such messages in a plain literal).
 //!
 //! The messages come in by `receive`; the store adds all messages of a command or none. One whose first literal is still to come
 //! begins at [`run`], as a REPLACE does.
@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::receive::Target;
 use super::replace;
 use super::session::{Reply, Session, ok};
-use crate::store::{Appended, Mailbox, Order, Outcome};
+use crate::store::{Appended, Mailbox, MailboxId, Order, Outcome};
 
 /// Carries out an APPEND or REPLACE whose first literal `head` has just announced.
 pub(super) async fn run(session: &mut Session, head: &[u8], literal: Literal) -> Reply {
@@ -39,7 +39,7 @@ pub(super) async fn run(session: &mut Session, head: &[u8], literal: Literal) ->
 async fn streamed(session: &mut Session, command: &Command<'_>, left: &mut Left) -> Reply {
     session.who()?;
     match command.verb {
-        Verb::Append => append(session, command, left).await,
+        Verb::Append | Verb::LocalAppend => append(session, command, left).await,
         Verb::Replace => {
             let unselected = Failure::State("Select a mailbox first");
             let mut selected = session.selected.take().ok_or(unselected)?;
@@ -68,11 +68,10 @@ pub(super) async fn without_literal(session: &mut Session, command: &Command<'_>
 async fn append(session: &mut Session, command: &Command<'_>, left: &mut Left) -> Reply {
     let head = AppendHead::parse(command)?;
     let (mailbox, rights) = target(session, &head.mailbox)?;
-    let selected = session.selected.as_ref();
     let target = Target {
         mailbox,
         rights,
-        selected: selected.map(|selected| selected.mailbox.id),
+        selected: selected(session, &head),
         messages_max: limits::APPEND_MESSAGES_MAX,
     };
     let messages = target.receive(session, head.options.to_vec(), left).await?;
@@ -89,6 +88,16 @@ async fn append(session: &mut Session, command: &Command<'_>, left: &mut Left) -
     match append_uid(rights, &appended) {
         Some(code) => ok(format!("OK {code} Completed")),
         None => ok("OK Completed"),
+    }
+}
+
+/// The mailbox that relative URLs mean: the one selected here, or the one that a frontend says is selected there. That may be
+/// another backend's, and then there is none.
+fn selected(session: &Session, head: &AppendHead<'_>) -> Option<MailboxId> {
+    match head.selected.as_deref() {
+        None => Some(session.selected.as_ref()?.mailbox.id),
+        Some(b"") => None,
+        Some(name) => Some(session.mailbox(name).ok()?.0.id),
     }
 }
 

@@ -76,7 +76,8 @@ commands! {
     Unauthenticate Authenticated false ["UNAUTHENTICATE"] unauthenticate::unauthenticate;
     Select Authenticated false [] select::select;
     Examine Authenticated false [] select::select;
-    List Authenticated true ["CHILDREN" "LIST-EXTENDED" "LIST-STATUS" "LIST-MYRIGHTS" "SPECIAL-USE"] list::list;
+    List Authenticated true ["CHILDREN" "LIST-EXTENDED" "LIST-STATUS" "LIST-MYRIGHTS" "LIST-METADATA" "SPECIAL-USE"] list::list;
+    Xlist Authenticated true [] list::list;
     Lsub Authenticated true [] subscribe::lsub;
     Subscribe Authenticated true [] subscribe::subscribe;
     Unsubscribe Authenticated true [] subscribe::subscribe;
@@ -94,11 +95,13 @@ commands! {
     GetQuotaRoot Authenticated true [] quota::get_root;
     SetQuota Authenticated true ["QUOTASET"] quota::set;
     GetMetadata Authenticated true ["METADATA"] metadata::get;
+    GetAnnotation Authenticated true [] metadata::get;
     SetMetadata Authenticated true [] metadata::set;
     Idle Authenticated true ["IDLE"] idle::idle;
     Close Authenticated false [] select::close;
     Unselect Authenticated false ["UNSELECT"] select::unselect;
     Append Authenticated true ["UIDPLUS" "MULTIAPPEND" "CATENATE"] append::without_literal;
+    LocalAppend Authenticated true [] append::without_literal;
     Replace Selected true ["REPLACE"] replace::without_literal;
     Check Selected true [] basic::check;
     Fetch Selected false ["OBJECTID" "SAVEDATE" "BINARY" "PREVIEW"] fetch::fetch;
@@ -172,9 +175,9 @@ fn count(session: &Session, verb: Verb) {
         | Verb::Unauthenticate => &metrics.commands_session,
         Verb::Login | Verb::Authenticate => &metrics.commands_login,
         Verb::Select | Verb::Examine | Verb::Close | Verb::Unselect => &metrics.commands_select,
-        Verb::Append | Verb::Replace => &metrics.commands_append,
+        Verb::Append | Verb::LocalAppend | Verb::Replace => &metrics.commands_append,
         Verb::Idle => &metrics.commands_idle,
-        Verb::List | Verb::Lsub | Verb::Status => &metrics.commands_list,
+        Verb::List | Verb::Xlist | Verb::Lsub | Verb::Status => &metrics.commands_list,
         Verb::Check => &metrics.commands_message,
         verb if verb.has_uid_form() => &metrics.commands_message,
         _ => &metrics.commands_mailbox,

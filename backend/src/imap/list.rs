@@ -1,5 +1,6 @@
 //! LIST (RFC 3501 section 6.3.8), CHILDREN (RFC 3348), LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE
-//! (RFC 6154), LIST-MYRIGHTS (RFC 8440).
+//! (RFC 6154), LIST-MYRIGHTS (RFC 8440), LIST-METADATA (RFC 9590); XLIST, an elder of SPECIAL-USE, which Cyrus' frontends announce
+//! and pass on.
 //!
 //! Names come from the store piece by piece, each in a read transaction of its own, and what a piece says is sent before
 //! the next is read. A subscribed name that is hidden is told as one that isn't there.
@@ -7,11 +8,12 @@
 use std::collections::BTreeSet;
 
 use ravenry_core::mailboxes::{ListCursor, ListQuery, Listed, Name, Progress, Rights};
-use ravenry_core::proto::imap::{Command, ListCommand, StatusItem};
+use ravenry_core::proto::imap::{Command, GetMetadata, ListCommand, StatusItem, Verb};
 use ravenry_core::rt;
 
 use super::acl;
 use super::failure::Failure;
+use super::metadata;
 use super::session::{COMPLETED, Reply, Session};
 use super::status;
 use crate::store::{Mailbox, Visible};
@@ -21,14 +23,18 @@ const LINES_AT_ONCE: usize = 256;
 
 /// LIST.
 pub(super) async fn list(session: &mut Session, command: &Command<'_>) -> Reply {
-    let list = ListCommand::parse(command.args)?;
-    if list.returns.metadata.is_some() {
-        return Err(Failure::bad("Expected a return option that is known"));
-    }
+    let mut list = ListCommand::parse(command.args)?;
+    let word = command.verb.name();
+    list.returns.special_use |= command.verb == Verb::Xlist;
     if !list.is_extended && list.patterns.iter().all(|pattern| pattern.is_empty()) {
-        push(session, "LIST", b"", "\\Noselect")?;
+        push(session, word, b"", "\\Noselect")?;
         return COMPLETED;
     }
+    let metadata = list
+        .returns
+        .metadata
+        .map(GetMetadata::in_list)
+        .transpose()?;
     let patterns: Vec<&[u8]> = list.patterns.iter().map(|pattern| &**pattern).collect();
     let status = list
         .returns
@@ -36,6 +42,8 @@ pub(super) async fn list(session: &mut Session, command: &Command<'_>) -> Reply 
         .map(StatusItem::parse_list)
         .transpose()?;
     let mut answer = Answer {
+        word,
+        metadata,
         query: session.query(&list.reference, &patterns)?,
         status: status.unwrap_or_default(),
         subscribed: None,
@@ -74,6 +82,10 @@ fn piece(
 
 /// An answer to LIST, line by line.
 struct Answer<'a> {
+    /// LIST or XLIST.
+    word: &'static str,
+    /// What of the mailboxes' annotations is to be told.
+    metadata: Option<GetMetadata<'a>>,
     list: ListCommand<'a>,
     query: ListQuery,
     status: Vec<StatusItem>,
@@ -92,7 +104,7 @@ impl Answer<'_> {
         loop {
             let (lines, done) = piece(session, &self.query, &mut cursor)?;
             for line in lines {
-                self.line(session, line)?;
+                self.line(session, line).await?;
                 session.client.flush_if_large().await?;
             }
             if done {
@@ -103,7 +115,7 @@ impl Answer<'_> {
     }
 
     /// A mailbox, or a level above one.
-    fn line(&mut self, session: &mut Session, line: Listed<Visible>) -> Result<(), Failure> {
+    async fn line(&mut self, session: &mut Session, line: Listed<Visible>) -> Result<(), Failure> {
         let above = self.above.contains(&line.name);
         let mut attributes = Vec::new();
         let Some((mailbox, rights)) = line.mailbox else {
@@ -135,20 +147,36 @@ impl Answer<'_> {
         if self.list.returns.special_use || self.list.select.special_use {
             attributes.extend(mailbox.special_use.attributes());
         }
+        if self.word == "XLIST" && line.name == b"INBOX" {
+            attributes.push("\\Inbox");
+        }
         let shown = session.shown(&line.name);
         self.push(session, line.name, &attributes, above)?;
         // One that is only above what is selected has LIST alone (RFC 5819 section 2, RFC 8440 section 4).
         if !self.selects(&mailbox) {
             return Ok(());
         }
+        self.along(session, (mailbox, rights), &shown).await
+    }
+
+    /// What is told of a mailbox beside its name.
+    async fn along(
+        &self,
+        session: &mut Session,
+        (mailbox, rights): (Mailbox, Rights),
+        shown: &[u8],
+    ) -> Result<(), Failure> {
         if !self.status.is_empty() && rights.contains(Rights::READ) {
-            let line = status::response(session, &shown, &mailbox, &self.status)?;
+            let line = status::response(session, shown, &mailbox, &self.status)?;
             session.client.push(&line);
         }
         if self.list.returns.myrights {
-            let mut line = acl::rights_line(session, &shown, rights)?;
+            let mut line = acl::rights_line(session, shown, rights)?;
             line.extend_from_slice(b"\r\n");
             session.client.push(&line);
+        }
+        if let Some(asked) = &self.metadata {
+            metadata::along(session, (mailbox, rights), asked, shown).await?;
         }
         Ok(())
     }
@@ -240,7 +268,7 @@ impl Answer<'_> {
         attributes: &[&str],
         childinfo: bool,
     ) -> Result<(), Failure> {
-        let mut line = response(session, "LIST", &name, &attributes.join(" "))?;
+        let mut line = response(session, self.word, &name, &attributes.join(" "))?;
         if childinfo {
             let criterion = if self.list.select.subscribed {
                 "SUBSCRIBED"

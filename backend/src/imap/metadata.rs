@@ -1,4 +1,4 @@
-//! GETMETADATA and SETMETADATA (RFC 5464): annotations of a mailbox, or of the server, which has the name "".
+//! GETMETADATA and SETMETADATA (RFC 5464), LIST-METADATA (RFC 9590): annotations of a mailbox, or of the server, which has the name "".
 //!
 //! Who has `l` and one of `r`, `s`, `w`, `i`, `p` reads all, and has private entries of their own; what is shared is set
 //! with `w`, and at the server by an admin (section 3.3). What a mailbox is for is an entry, too (RFC 6154 section 4). An entry
@@ -10,6 +10,7 @@ use ravenry_core::mailboxes::{Identity, Name, Rights};
 use ravenry_core::proto::imap::{Command, Depth, GetMetadata, MetadataEntry, SetMetadata, encode};
 
 use super::failure::Failure;
+use super::freespace;
 use super::naming::unread;
 use super::session::{COMPLETED, Reply, Session, ok};
 use crate::store::{Annotated, Mailbox, MailboxId, Order, Refused, SpecialUse, Store};
@@ -21,19 +22,47 @@ const SPECIAL_USE: &str = "/private/specialuse";
 /// A response that is longer isn't made longer still.
 const RESPONSE_BYTES_MAX: usize = 16 * 1024;
 
-/// GETMETADATA.
+/// GETMETADATA; and GETANNOTATION with its arguments, as a Cyrus frontend passes that on.
 pub(super) async fn get(session: &mut Session, command: &Command<'_>) -> Reply {
     let asked = GetMetadata::parse(command.args)?;
     let of = Target::find(session, &asked.mailbox)?;
+    match tell(session, &of, &asked, &asked.mailbox).await? {
+        Some(size) => ok(format!("OK [METADATA LONGENTRIES {size}] Completed")),
+        None => COMPLETED,
+    }
+}
+
+/// What LIST tells along of a mailbox that is called `shown` (RFC 9590); nothing to who may not see it.
+pub(super) async fn along(
+    session: &mut Session,
+    (mailbox, rights): (Mailbox, Rights),
+    asked: &GetMetadata<'_>,
+    shown: &[u8],
+) -> Result<(), Failure> {
+    if may_look(session.who()?, &mailbox.name, rights) {
+        let of = Target::Mailbox(Box::new(mailbox), rights);
+        tell(session, &of, asked, shown).await?;
+    }
+    Ok(())
+}
+
+/// Tells the entries that are asked for; gives the size of the largest that is larger than the client wants.
+async fn tell(
+    session: &mut Session,
+    of: &Target,
+    asked: &GetMetadata<'_>,
+    shown: &[u8],
+) -> Result<Option<u64>, Failure> {
     let mut left = of.entries(session)?;
-    let mut response = Response::new(&asked.mailbox);
+    let mut response = Response::new(shown);
     let mut longest = None;
     for wanted in &asked.entries {
         let is_wanted =
             |(entry, _): &mut (MetadataEntry, u64)| entry.is_within(wanted, asked.depth);
         let found: Vec<_> = left.extract_if(.., is_wanted).collect();
         if found.is_empty() && asked.depth == Depth::Zero {
-            response.add(session, wanted, None).await?;
+            let value = of.computed(session, wanted).await;
+            response.add(session, wanted, value.as_deref()).await?;
         }
         for (entry, size) in found {
             if asked.size_max.is_some_and(|max| size > max) {
@@ -45,10 +74,7 @@ pub(super) async fn get(session: &mut Session, command: &Command<'_>) -> Reply {
         }
     }
     response.end(session).await?;
-    match longest {
-        Some(size) => ok(format!("OK [METADATA LONGENTRIES {size}] Completed")),
-        None => COMPLETED,
-    }
+    Ok(longest)
 }
 
 /// SETMETADATA: all of it or nothing.
@@ -175,6 +201,13 @@ impl Target {
             entries.sort_unstable();
         }
         Ok(entries)
+    }
+
+    /// The value of an entry that nobody sets.
+    async fn computed(&self, session: &Session, entry: &MetadataEntry) -> Option<Vec<u8>> {
+        let asked = matches!(self, Self::Server) && entry.as_str() == freespace::ENTRY;
+        let parts = asked.then(|| session.backend.parts.clone())?;
+        freespace::value(&parts).await
     }
 
     fn value(&self, session: &Session, entry: &MetadataEntry) -> Result<Option<Vec<u8>>, Failure> {

@@ -18,6 +18,7 @@ mod expunge;
 mod failure;
 mod fetch;
 mod flags;
+mod freespace;
 mod idle;
 mod input;
 mod list;

@@ -16,6 +16,7 @@ use ravenry_mupdate::{Client, Held};
 
 use super::claims::Claims;
 use super::master::Master;
+use super::notes::Notes;
 use super::reconcile::Pending;
 use super::resync::{self, Means, ResyncTask};
 use super::{Member, Message, Way};
@@ -41,7 +42,7 @@ pub struct MemberParts {
     pub orders: Orders,
     /// Threads that may wait for the disk.
     pub disk: Pool,
-    /// Where the plan of the last comparison is kept.
+    /// Where the plan of the last comparison is kept, and the notes of RENAMEs.
     pub state_dir: PathBuf,
     /// How often what is here is compared with what the master holds; zero: only when a connection comes up.
     pub compare_every: Duration,
@@ -79,6 +80,7 @@ impl MemberTask {
         let (every, master) = (self.parts.compare_every, self.parts.master.clone());
         let kept = resync::path(&self.parts.state_dir);
         let coordinator = Rc::new(Coordinator::new(self.parts, client));
+        coordinator.take_up_notes().await;
         rt::spawn(Rc::clone(&coordinator).reconcile());
         let means = Means {
             coordinator: Rc::clone(&coordinator),
@@ -102,6 +104,8 @@ pub(crate) struct Coordinator {
     pub(super) claims: Rc<Claims>,
     /// Names that are to be settled.
     pub(super) pending: Pending,
+    /// What the next start has to settle, should this process die.
+    pub(super) notes: Notes,
     disk: Pool,
     under_way: Cell<usize>,
 }
@@ -114,6 +118,7 @@ impl Coordinator {
             master: Master::new(client, parts.servername),
             claims: Rc::default(),
             pending: Pending::default(),
+            notes: Notes::new(&parts.state_dir),
             disk: parts.disk,
             under_way: Cell::new(0),
         }

@@ -12,6 +12,7 @@ mod claims;
 mod coordinator;
 mod effects;
 mod master;
+mod notes;
 mod operation;
 mod reconcile;
 pub(crate) mod resync;

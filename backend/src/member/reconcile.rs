@@ -2,7 +2,7 @@
 //! again.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::ops::Bound;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use ravenry_core::mailboxes::Name;
-use ravenry_core::rt;
+use ravenry_core::rt::{self, Instant};
 use ravenry_mupdate::Ask;
 
 use super::claims::Claim;
@@ -26,11 +26,24 @@ const CLAIM_WAIT: Duration = Duration::from_secs(30);
 /// How long it waits for the master before it tries by itself.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 
-/// Names that are to be settled.
+/// How long after a name was settled it is looked at once more.
+const SECOND_LOOK: Duration = Duration::from_secs(60);
+
+/// Names that are to be settled, each twice: a command that was given up with its connection may reach the master behind
+/// what the next connection asks.
 #[derive(Default)]
 pub(super) struct Pending {
-    names: RefCell<BTreeSet<Name>>,
+    /// Those to be settled now.
+    names: RefCell<BTreeMap<Name, Look>>,
+    /// Those to be looked at once more, and when.
+    again: RefCell<VecDeque<(Instant, Name)>>,
     waker: RefCell<Option<Waker>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    First,
+    Second,
 }
 
 impl Pending {
@@ -43,20 +56,42 @@ impl Pending {
                 );
                 break;
             }
-            all.insert(name);
+            all.insert(name, Look::First);
         }
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.borrow().is_empty()
+    }
+
+    pub(super) fn all(&self) -> BTreeSet<Name> {
+        self.names.borrow().clone()
+    }
+
     /// The next behind `last`, or the first, when there is one; it stays.
     async fn next(&self, last: Option<&Name>) -> Name {
+        loop {
+            self.take_due();
+            let due = self.again.borrow().front().map(|(at, _)| *at);
+            let Some(at) = due else {
+                return self.next_now(last).await;
+            };
+            if let Ok(name) = rt::timeout_at(at, self.next_now(last)).await {
+                return name;
+            }
+        }
+    }
+
+    async fn next_now(&self, last: Option<&Name>) -> Name {
         let next = || {
             let names = self.names.borrow();
             let from = last.map_or(Bound::Unbounded, Bound::Excluded);
-            let next = names.range((from, Bound::Unbounded)).next();
-            next.or_else(|| names.first()).cloned()
+            let mut behind = names.range((from, Bound::Unbounded));
+            let next = behind.next().or_else(|| names.first_key_value());
+            next.map(|(name, _)| name.clone())
         };
         poll_fn(|context| match next() {
             Some(name) => Poll::Ready(name),
@@ -66,6 +101,24 @@ impl Pending {
             }
         })
         .await
+    }
+
+    /// A name is settled; after its first time it is looked at once more in a while.
+    fn settled(&self, name: Name, in_a_while: Duration) {
+        let look = self.names.borrow_mut().remove(&name);
+        let mut again = self.again.borrow_mut();
+        if look == Some(Look::First) && again.len() < PENDING_MAX {
+            again.push_back((rt::now() + in_a_while, name));
+        }
+    }
+
+    fn take_due(&self) {
+        let (now, mut again) = (rt::now(), self.again.borrow_mut());
+        while again.front().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, name)) = again.pop_front() {
+                self.names.borrow_mut().entry(name).or_insert(Look::Second);
+            }
+        }
     }
 }
 
@@ -193,7 +246,10 @@ impl Coordinator {
                     ),
                     Ok(_) => {}
                 }
-                self.pending.names.borrow_mut().remove(&name);
+                self.pending.settled(name, SECOND_LOOK);
+                if self.pending.is_empty() {
+                    self.drop_notes().await;
+                }
             }
         };
         rt::select(rt::draining(), work).await;
@@ -206,5 +262,44 @@ impl From<Refused> for Unsettled {
             Refused::MasterAway | Refused::MasterSilent => Self::Later,
             refused => Self::Refused(refused),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn names_take_turns_and_are_looked_at_twice() {
+        let seen = rt::block_on(rt::ShardConfig::default(), async {
+            let pending = Pending::default();
+            pending.add(vec![name("b"), name("a")]);
+            let mut seen = Vec::new();
+            let mut last = None;
+            // One that can't be settled stays, and the other comes next.
+            for settled in [false, true, true] {
+                let next = pending.next(last.as_ref()).await;
+                seen.push(next.to_string());
+                if settled {
+                    pending.settled(next.clone(), Duration::from_millis(20));
+                }
+                last = Some(next);
+            }
+            for _ in 0..2 {
+                let next = pending.next(None).await;
+                seen.push(next.to_string());
+                pending.settled(next, Duration::ZERO);
+            }
+            let third = rt::timeout(Duration::from_millis(50), pending.next(None)).await;
+            assert!(third.is_err(), "{third:?}");
+            seen
+        });
+        let mut seen = seen.unwrap();
+        seen[3..].sort();
+        assert_eq!(seen, ["a", "b", "a", "a", "b"]);
     }
 }

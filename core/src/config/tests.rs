@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 
 mod mupdate;
+mod roles;
 mod tls;
 
 /// The least that is a frontend, as pairs of a place and a text, so that a test can add lines.

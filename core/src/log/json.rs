@@ -1,6 +1,6 @@
 //! A line of the log as a JSON object (RFC 8259), for programs.
 //!
-//! `time` (RFC 3339, UTC), `level`, `part`, `message`, and then the event's own fields by their names;
+//! `time` (RFC 3339, UTC), `level`, `label` where a process runs several servers, `part`, `message`, and then the event's own fields by their names;
 //! docs/guide/operation.md lists them. Numbers and booleans are such, all else is a string. An object is whole
 //! and on one line whatever is in the values: long ones are cut off, never the object.
 
@@ -10,10 +10,10 @@ use tracing::Event;
 use tracing::field::{Field, Visit};
 
 use super::{is_hidden, short_target};
-use crate::limits;
+use crate::{limits, rt};
 
-/// The names that every line has; a field of the same name gets a `_` behind it.
-const OWN: [&str; 3] = ["time", "level", "part"];
+/// The names that a line has of itself; a field of the same name gets a `_` behind it.
+const OWN: [&str; 4] = ["time", "level", "label", "part"];
 
 /// Writes an event.
 pub(super) fn write(writer: &mut dyn Write, time: &str, event: &Event<'_>) -> fmt::Result {
@@ -24,6 +24,9 @@ pub(super) fn write(writer: &mut dyn Write, time: &str, event: &Event<'_>) -> fm
     };
     object.string("time", time);
     object.string("level", &metadata.level().as_str().to_ascii_lowercase());
+    if let Some(label) = rt::label() {
+        object.string("label", label);
+    }
     object.string("part", short_target(metadata.target()));
     event.record(&mut object);
     object.text.push('}');

@@ -1,14 +1,20 @@
-//! Sending a piece of a file to a connection.
+//! Sending a piece of a file to a connection, and how much room there is for files.
 //!
 //! From 64 KiB up the bytes go through a pipe by splice(2) and never enter user memory. What is in the page cache the
 //! shard puts into the pipe itself; where that might wait for the disk, a thread of a pool does. Below that, without a
 //! pipe, and in a simulation, they are copied.
 
 use std::{
-    error, fmt,
+    error,
+    ffi::CString,
+    fmt,
     fs::File,
     io,
-    os::{fd::AsFd, unix::fs::FileExt},
+    os::{
+        fd::AsFd,
+        unix::{ffi::OsStrExt, fs::FileExt},
+    },
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -17,10 +23,22 @@ use super::{
     Pool, PoolError, Relayed, Stream,
     pipes::Lease,
     relay::{Patience, SPLICE_MIN, count_copied},
-    shard,
+    shard, sim,
     stream::{is_would_block, uninterrupted},
     sys,
 };
+
+/// What is free for whoever isn't root, and all there is, of the file system that `path` is on: bytes. It may wait for the disk;
+/// in a simulation both are a tebibyte.
+///
+/// # Errors
+/// The system's.
+pub fn space(path: &Path) -> io::Result<(u64, u64)> {
+    if sim::is_on() {
+        return Ok((1 << 40, 1 << 40));
+    }
+    sys::space(&CString::new(path.as_os_str().as_bytes())?)
+}
 
 /// What is copied at once.
 const COPY_BYTES_MAX: u64 = 256 << 10;

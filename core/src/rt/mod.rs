@@ -38,6 +38,7 @@ mod flow;
 pub mod foreign;
 mod handshake;
 mod inbox;
+mod label;
 mod listener;
 mod ops;
 mod pipes;
@@ -69,7 +70,8 @@ pub use self::{
     check::StartError,
     clock::{Instant, SystemTime, now, wall_clock},
     combine::{Either, Select, allowance, join_all, select, yield_now},
-    file::{SendFileError, read_file, send_file},
+    file::{SendFileError, read_file, send_file, space},
+    label::{label, set_label},
     listener::Listener,
     pool::{Pool, PoolError},
     relay::{RelayError, Relayed, count_copied, discard_exact, relay_exact},

@@ -11,6 +11,7 @@ use crossbeam_channel::TrySendError;
 
 use super::{
     channel::{Closed, oneshot},
+    label::{label, set_label},
     shard::panic_text,
     sim::{self, JobQueue},
     sys,
@@ -85,10 +86,11 @@ impl Pool {
         }
         let (jobs, queue) = crossbeam_channel::bounded::<Job>(queue_max);
         for number in 0..threads.max(1) {
-            let queue = queue.clone();
+            let (queue, label) = (queue.clone(), label());
             thread::Builder::new()
                 .name(format!("{name}-{number}"))
                 .spawn(move || {
+                    set_label(label);
                     prepare();
                     queue.into_iter().for_each(|job| job());
                 })?;

@@ -17,6 +17,7 @@ use std::{
 use super::foreign;
 use super::{
     check::StartError,
+    label::{label, set_label},
     shard::{self, Drain, Shard, panic_text},
     sim,
     stats::ShardStats,
@@ -171,7 +172,9 @@ where
     let name = config.name.clone();
     #[cfg(feature = "foreign")]
     let (foreign, config) = foreign::wanting(config);
+    let label = label();
     let thread = thread::Builder::new().name(name).spawn(move || {
+        set_label(label);
         let entered = match enter_pinned(&config) {
             Ok(entered) => entered,
             Err(error) => {

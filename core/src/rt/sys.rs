@@ -4,6 +4,7 @@
 //! kernel is given alive for the length of the call; no call keeps a pointer after it returns.
 
 use std::{
+    ffi::CStr,
     io, mem,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     ptr,
@@ -74,6 +75,16 @@ pub(super) fn set_low_water(socket: BorrowedFd<'_>, bytes: u32) -> io::Result<()
         )
     };
     check(result).map(drop)
+}
+
+/// What is free for whoever isn't root, and all there is, of the file system that a path is on: bytes.
+pub(super) fn space(path: &CStr) -> io::Result<(u64, u64)> {
+    // SAFETY: statvfs is integers alone, for which all zeros are values.
+    let mut found: libc::statvfs = unsafe { mem::zeroed() };
+    // SAFETY: `path` ends in a NUL, `found` is a statvfs; both outlive the call.
+    check(unsafe { libc::statvfs(path.as_ptr(), &raw mut found) })?;
+    let bytes = |blocks: libc::fsblkcnt_t| blocks.saturating_mul(found.f_frsize);
+    Ok((bytes(found.f_bavail), bytes(found.f_blocks)))
 }
 
 /// A new pipe (reading end, writing end) that doesn't block.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ravenry_core::group::{self, GROUP_ORDERS_MAX, Waiting};
-use ravenry_core::rt::channel::{self, OneSender};
+use ravenry_core::rt::channel::{self, OneReceiver, OneSender};
 use ravenry_core::rt::{self, Either, Pool};
 
 use super::rules::{Account, Answer, Ask};
@@ -34,18 +34,37 @@ pub(crate) struct Master {
 }
 
 impl Master {
-    /// Has a command decided; returns when the change is on the disk. `None`: the committer has
-    /// ended, and nobody can tell what became of it.
-    pub(crate) async fn ask(&self, account: &Arc<Account>, ask: Ask) -> Option<Answer> {
+    /// Has commands decided, in their order; returns when the changes are on the disk. `None`: the committer has
+    /// ended, and nobody can tell what became of that one.
+    pub(crate) async fn ask_all(
+        &self,
+        account: &Arc<Account>,
+        asks: Vec<Ask>,
+    ) -> Vec<Option<Answer>> {
+        // All are on their way before the first is waited for: they share a commit.
+        let sent: Vec<_> = asks
+            .into_iter()
+            .map(|ask| self.send(account, ask))
+            .collect();
+        let mut answers = Vec::with_capacity(sent.len());
+        for outcome in sent {
+            answers.push(match outcome {
+                Some(outcome) => outcome.await.ok(),
+                None => Some(Answer::Crowded),
+            });
+        }
+        answers
+    }
+
+    /// `None`: too many wait.
+    fn send(&self, account: &Arc<Account>, ask: Ask) -> Option<OneReceiver<Answer>> {
         let (answer, outcome) = channel::oneshot();
         let order = Order {
             account: Arc::clone(account),
             ask,
         };
-        if self.work.try_send(Work::Order(order, answer)).is_err() {
-            return Some(Answer::Crowded);
-        }
-        outcome.await.ok()
+        let sent = self.work.try_send(Work::Order(order, answer));
+        sent.is_ok().then_some(outcome)
     }
 
     /// Does something with the store, between two commits. `None`: it can't be done now.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use ravenry_core::config::{self, Conflicts};
+use ravenry_core::faultpoint;
 use ravenry_core::mailboxes::{Edit, Entry, ListError, ListReader, ListWriter, Made, State};
 use ravenry_core::rt;
 
@@ -111,6 +112,7 @@ impl Store {
             };
         }
         committed.made = self.writer.take_made();
+        step(orders, &committed.answers, |(_, committed)| committed);
         committed
     }
 
@@ -139,7 +141,31 @@ impl Store {
                 self.guard.has_reserved(&order.account.name, now);
             }
         }
+        step(orders, &to.answers, |(asked, _)| asked);
         edit.commit().map(drop)
+    }
+}
+
+/// The fault points of those commands that change something.
+fn step(
+    orders: &[Order],
+    answers: &[Answer],
+    which: fn((&'static str, &'static str)) -> &'static str,
+) {
+    for (order, answer) in orders.iter().zip(answers) {
+        if *answer == Answer::Done {
+            faultpoint::reached(which(points(&order.ask)));
+        }
+    }
+}
+
+/// The points before the commit, and behind it while nobody has been answered.
+fn points(ask: &Ask) -> (&'static str, &'static str) {
+    match ask {
+        Ask::Reserve { .. } => ("master.reserve.asked", "master.reserve.committed"),
+        Ask::Activate { .. } => ("master.activate.asked", "master.activate.committed"),
+        Ask::Deactivate { .. } => ("master.deactivate.asked", "master.deactivate.committed"),
+        Ask::Delete { .. } => ("master.delete.asked", "master.delete.committed"),
     }
 }
 

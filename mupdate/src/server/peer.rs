@@ -57,6 +57,8 @@ pub(crate) struct Peer {
     pub(crate) leg: Leg,
     pub(crate) address: Address,
     input: Vec<u8>,
+    /// A whole command that is the next one.
+    put_back: Option<Vec<u8>>,
     framer: Framer,
     output: Vec<u8>,
     stall: Duration,
@@ -68,6 +70,7 @@ impl Peer {
             leg,
             address,
             input: Vec::new(),
+            put_back: None,
             framer: Framer::new(bytes_max),
             output: Vec::new(),
             stall,
@@ -86,6 +89,9 @@ impl Peer {
 
     /// The next whole command, if it is here. Who waits to send a literal is asked on.
     pub(crate) fn next(&mut self) -> Result<Option<Vec<u8>>, End> {
+        if let Some(command) = self.put_back.take() {
+            return Ok(Some(command));
+        }
         let framed = self.framer.next(&self.input);
         for _ in 0..self.framer.take_announced() {
             self.output.extend_from_slice(b"+ go ahead\r\n");
@@ -98,6 +104,11 @@ impl Peer {
         };
         let rest = self.input.split_off(len);
         Ok(Some(std::mem::replace(&mut self.input, rest)))
+    }
+
+    /// A command that was looked at is the next one nevertheless.
+    pub(crate) fn put_back(&mut self, command: Vec<u8>) {
+        self.put_back = Some(command);
     }
 
     /// Waits for a whole command until `deadline`, having sent what was collected.

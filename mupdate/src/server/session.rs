@@ -1,4 +1,5 @@
-//! One client of a MUPDATE server, from banner to end: a command at a time, exactly one answer to each.
+//! One client of a MUPDATE server, from banner to end: a command at a time, exactly one answer to each. Changes that have
+//! come one behind the other are the exception: they are decided in their order, but share a commit, and so the wait for the disk.
 //!
 //! RFC 3656 sections 3.8 (banner) and 4. Texts are Cyrus' where it has some. `login` and `stream`
 //! have the longer commands.
@@ -30,6 +31,9 @@ pub(crate) struct Session {
 
 /// Bad commands in a row before the connection ends.
 const BAD_COMMANDS_MAX: u32 = ravenry_core::limits::BAD_COMMANDS_MAX;
+
+/// Changes of one client that are under way together.
+const CHANGES_TOGETHER_MAX: usize = 256;
 
 /// Serves one client.
 pub(crate) async fn serve(shared: Rc<Shared>, stream: Stream, address: Address) {
@@ -169,7 +173,7 @@ impl Session {
         }
     }
 
-    /// RESERVE, ACTIVATE, DEACTIVATE, DELETE.
+    /// RESERVE, ACTIVATE, DEACTIVATE, DELETE, with those that are here behind it.
     async fn change(
         &mut self,
         tag: &[u8],
@@ -182,10 +186,35 @@ impl Session {
         let Some(ask) = ask(verb) else {
             return self.bad(tag, Unreadable::Malformed.text());
         };
-        match master.ask(account, ask).await {
-            Some(Answer::Done) => self.answer(tag, "OK", Answer::Done.text()),
-            Some(no) => self.answer(tag, "NO", no.text()),
-            None => return Err(End::Stopping),
+        let (mut tags, mut asks) = (vec![tag.to_vec()], vec![ask]);
+        let more = self.changes_behind(&mut tags, &mut asks);
+        let answers = master.ask_all(account, asks).await;
+        for (tag, answer) in tags.iter().zip(answers) {
+            match answer {
+                Some(Answer::Done) => self.answer(tag, "OK", Answer::Done.text()),
+                Some(no) => self.answer(tag, "NO", no.text()),
+                None => return Err(End::Stopping),
+            }
+        }
+        more
+    }
+
+    /// Takes changes that are here already, up to the first command that is none. The error is of what comes behind them.
+    fn changes_behind(&mut self, tags: &mut Vec<Vec<u8>>, asks: &mut Vec<Ask>) -> Result<(), End> {
+        while asks.len() < CHANGES_TOGETHER_MAX {
+            let Some(command) = self.peer.next()? else {
+                break;
+            };
+            let change = request(&command).ok();
+            let change =
+                change.and_then(|request| Some((request.tag.to_vec(), ask(&request.verb)?)));
+            let Some((tag, ask)) = change else {
+                self.peer.put_back(command);
+                break;
+            };
+            self.shared.counters.commands.add(1);
+            tags.push(tag);
+            asks.push(ask);
         }
         Ok(())
     }

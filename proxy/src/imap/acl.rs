@@ -7,6 +7,7 @@ use ravenry_core::proto::imap::{Command, Verb, encode};
 use super::is_ok;
 use super::mailbox::request;
 use super::session::Session;
+use super::upstreams::Steps;
 use crate::failure::Failure;
 
 /// MYRIGHTS mailbox.
@@ -98,8 +99,9 @@ pub(crate) async fn change_acl(
     let strings: Vec<&[u8]> = strings.iter().map(|string| &**string).collect();
     let request = request(&session.upstreams[index], command, &strings, b"")?;
     let reply = session
-        .forward_named(index, &request, command.tag, &name)
+        .forward_change(index, &request, command.tag, Steps::SETACL)
         .await?;
+    session.confirm(&reply, &name, &server).await?;
     if is_ok(&reply) {
         session.settle(None, None).await?;
     }

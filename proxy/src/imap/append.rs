@@ -120,6 +120,10 @@ async fn append(
     replaced: &mut Option<across::Replaced>,
 ) -> Result<(), Failure> {
     session.logged_in()?;
+    if command.verb == Verb::LocalAppend {
+        // What frontends say to backends.
+        return Err(Failure::bad("Unrecognized command"));
+    }
     let head = AppendHead::parse(command)?;
     let Some(Follows::Literal(part)) = append_follows(head.options, None) else {
         return Err(Failure::bad("Invalid flags, date or kind of message"));

@@ -13,7 +13,7 @@ use super::gather::{Question, is_kind};
 use super::mailbox::change;
 use super::route::Place;
 use super::session::Session;
-use super::upstreams::literals_beside;
+use super::upstreams::{Steps, literals_beside};
 use crate::failure::Failure;
 
 /// How Cyrus calls a server's free space.
@@ -66,7 +66,8 @@ pub(crate) async fn create(session: &mut Session, command: &Command<'_>) -> Resu
     wanted.write(&mut request)?;
     request.end();
     let made = Some((name, server));
-    change(session, (index, &request), command.tag, None, made).await
+    let asked = (index, &request, Steps::CREATE);
+    change(session, asked, command.tag, None, made).await
 }
 
 /// What stands behind the name.

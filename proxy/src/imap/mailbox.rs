@@ -12,7 +12,7 @@ use ravenry_core::proto::imap::{Command, ParseError};
 
 use super::is_ok;
 use super::session::Session;
-use super::upstreams::literals_beside;
+use super::upstreams::{Steps, literals_beside};
 use crate::failure::Failure;
 use crate::upstream::Upstream;
 
@@ -42,22 +42,24 @@ pub(crate) async fn delete(session: &mut Session, command: &Command<'_>) -> Resu
     let server = session.server_of(&name).await?;
     let index = session.upstream(&server, &name).await?;
     let request = request(&session.upstreams[index], command, &[&given], b"")?;
-    change(session, (index, &request), command.tag, Some(&name), None).await
+    let asked = (index, &request, Steps::DELETE);
+    change(session, asked, command.tag, Some(&name), None).await
 }
 
 /// Forwards a change of the list, and settles it before the client is told OK. `gone` is the mailbox
 /// that there won't be any more; `made` the one that there will be, and where.
 pub(crate) async fn change(
     session: &mut Session,
-    (index, request): (usize, &Request),
+    (index, request, steps): (usize, &Request, Steps),
     tag: &[u8],
     gone: Option<&Name>,
     made: Option<(Name, Rc<str>)>,
 ) -> Result<(), Failure> {
-    let reply = match gone {
-        Some(name) => session.forward_named(index, request, tag, name).await?,
-        None => session.forward(index, request, tag).await?,
-    };
+    let reply = session.forward_change(index, request, tag, steps).await?;
+    if let Some(name) = gone {
+        let server = Rc::clone(&session.upstreams[index].server);
+        session.confirm(&reply, name, &server).await?;
+    }
     if is_ok(&reply) {
         session.settle(gone, made).await?;
     }

@@ -16,6 +16,7 @@ use super::create::{is_server, known_server};
 use super::mailbox::{change, request};
 use super::route::Place;
 use super::session::Session;
+use super::upstreams::Steps;
 use super::{is_ok, is_tagged};
 use crate::failure::Failure;
 use crate::upstream::{OWN_TAG, is_bye};
@@ -51,7 +52,8 @@ pub(crate) async fn rename(session: &mut Session, command: &Command<'_>) -> Resu
     renaming.verb = Verb::Rename;
     let request = request(&session.upstreams[index], &renaming, &names, b"")?;
     let made = Some((new, server));
-    change(session, (index, &request), command.tag, Some(&old), made).await
+    let asked = (index, &request, Steps::RENAME);
+    change(session, asked, command.tag, Some(&old), made).await
 }
 
 /// Mailboxes below the old name at other servers would keep their names.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ravenry_core::client::Client;
 use ravenry_core::config::AdminActions;
+use ravenry_core::faultpoint;
 use ravenry_core::mailboxes::Name;
 use ravenry_core::proto::imap::encode::Request;
 use ravenry_core::proto::imap::{Command, Literals};
@@ -21,6 +22,35 @@ use crate::upstream::Upstream;
 
 /// The mailbox that is left has no say in how long the next one's SELECT takes.
 const UNSELECT_WITHIN: Duration = Duration::from_secs(3);
+
+/// The fault points of a change of the mailbox list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Steps {
+    /// The backend has been sent the command.
+    forwarded: &'static str,
+    /// Its answer is here, and the client has none yet.
+    answered: &'static str,
+}
+
+impl Steps {
+    pub(crate) const CREATE: Self = Self {
+        forwarded: "frontend.create.forwarded",
+        answered: "frontend.create.answered",
+    };
+    pub(crate) const DELETE: Self = Self {
+        forwarded: "frontend.delete.forwarded",
+        answered: "frontend.delete.answered",
+    };
+    pub(crate) const RENAME: Self = Self {
+        forwarded: "frontend.rename.forwarded",
+        answered: "frontend.rename.answered",
+    };
+    /// SETACL and DELETEACL.
+    pub(crate) const SETACL: Self = Self {
+        forwarded: "frontend.setacl.forwarded",
+        answered: "frontend.setacl.answered",
+    };
+}
 
 impl Session {
     /// The server of the selected mailbox.
@@ -161,7 +191,28 @@ impl Session {
         relay::relay_to_end(client, up, tag).await
     }
 
-    /// The same for a command as the client sent it, byte for byte. Only the form of its literals
+    /// The same for a change of the mailbox list, past the points at which a test has the frontend die.
+    pub(crate) async fn forward_change(
+        &mut self,
+        index: usize,
+        request: &Request,
+        tag: &[u8],
+        steps: Steps,
+    ) -> Result<Vec<u8>, Failure> {
+        self.fe.desk.metrics.commands_forwarded.add(1);
+        let (client, up) = (&mut self.client, &mut self.upstreams[index]);
+        let reply = match send(client, up, request, tag).await? {
+            Some(early) => early,
+            None => {
+                faultpoint::reached(steps.forwarded);
+                relay::relay_to_end(client, up, tag).await?
+            }
+        };
+        faultpoint::reached(steps.answered);
+        Ok(reply)
+    }
+
+    /// [`Session::forward`] for a command as the client sent it, byte for byte. Only the form of its literals
     /// is ours: the server is asked for each, since what we take for a literal it may take for the
     /// end of a malformed command, and what follows for the next one.
     pub(crate) async fn forward_untouched(

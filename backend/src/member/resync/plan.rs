@@ -98,7 +98,7 @@ impl Plan {
         plan
     }
 
-    /// Leaves names alone that an operation is under way for.
+    /// Leaves names alone that an operation is under way for, or that are being settled.
     pub(crate) fn leave(&mut self, busy: impl Fn(&Name) -> bool) {
         let planned = self.all.len();
         self.all.retain(|planned| !busy(&planned.name));

@@ -2,6 +2,7 @@
 
 mod backend;
 mod limits;
+mod listening;
 mod mupdate;
 mod roles;
 mod tls;
@@ -82,12 +83,9 @@ fn root_table(context: &mut Context<'_>, mut t: Table<'_>) -> Option<Config> {
         .table("mupdate")
         .map(|table| mupdate::mupdate(context, table))
         .unwrap_or_default();
-    let tls = tls::settle(
-        context,
-        &t,
-        tls,
-        (proxy.as_ref(), backend.as_ref(), mupdate.server.as_ref()),
-    );
+    let roles = (proxy.as_ref(), backend.as_ref(), mupdate.server.as_ref());
+    listening::differ(&t, roles);
+    let tls = tls::settle(context, &t, tls, roles);
     can_run(&t, &auth, &mupdate);
     t.finish();
     Some(Config {

@@ -1,7 +1,8 @@
 //! APPEND as far as a router reads it: the mailbox, and the rest as it came.
 //!
 //! RFC 3501 section 6.3.11, MULTIAPPEND (RFC 3502), CATENATE (RFC 4469), UTF8 (RFC 6855 section 4),
-//! REPLACE (RFC 8508), which is an APPEND behind a sequence set.
+//! REPLACE (RFC 8508), which is an APPEND behind a sequence set; LOCALAPPEND, as which a Cyrus frontend passes a client's
+//! APPEND on: behind the mailbox stands the name of the one that the client has selected, or an empty one.
 
 use std::borrow::Cow;
 
@@ -18,6 +19,8 @@ pub struct AppendHead<'a> {
     pub replaced: Option<&'a [u8]>,
     /// Where to.
     pub mailbox: Cow<'a, [u8]>,
+    /// Of a LOCALAPPEND: the mailbox that relative URLs mean; empty: none.
+    pub selected: Option<Cow<'a, [u8]>>,
     /// What lies between the mailbox's space and the marker of the message, verbatim:
     /// `(\Seen) "date" `, `CATENATE (TEXT `, or nothing. It holds no line end.
     pub options: &'a [u8],
@@ -150,6 +153,11 @@ impl<'a> AppendHead<'a> {
         };
         let mailbox = args.astring()?;
         args.sp()?;
+        let mut selected = None;
+        if command.verb == Verb::LocalAppend {
+            selected = Some(args.astring()?);
+            args.sp()?;
+        }
         let rest = args.rest();
         if rest.is_empty() {
             return Err(ParseError::Expected("a message"));
@@ -161,6 +169,7 @@ impl<'a> AppendHead<'a> {
         Ok(Self {
             replaced,
             mailbox,
+            selected,
             options: &rest[..marker.unwrap_or(rest.len())],
             has_literal: marker.is_some(),
         })

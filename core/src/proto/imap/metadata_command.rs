@@ -118,6 +118,23 @@ impl<'a> GetMetadata<'a> {
         }
         let mailbox = args.astring()?;
         args.sp()?;
+        Self::behind(mailbox, options, args)
+    }
+
+    /// Reads what LIST's return option METADATA has behind its name (RFC 9590).
+    ///
+    /// # Errors
+    /// Where it isn't what the RFC has.
+    pub fn in_list(text: &'a [u8]) -> Result<Self, ParseError> {
+        Self::behind(Cow::default(), None, Cursor::new(text))
+    }
+
+    /// Reads what stands behind the mailbox: options, if there have been none before it, and entries.
+    fn behind(
+        mailbox: Cow<'a, [u8]>,
+        mut options: Option<&'a [u8]>,
+        mut args: Cursor<'a>,
+    ) -> Result<Self, ParseError> {
         let mut ahead = args;
         if options.is_none()
             && let Ok(list) = ahead.paren()
@@ -211,7 +228,7 @@ impl<'a> SetMetadata<'a> {
                 return Err(ParseError::Expected("an entry that may have a value"));
             }
             args.sp()?;
-            values.push((entry, args.nstring8()?));
+            values.push((entry, value(&mut args)?));
             if args.accept(b')') {
                 break;
             }
@@ -223,6 +240,17 @@ impl<'a> SetMetadata<'a> {
         args.end()?;
         Ok(Self { mailbox, values })
     }
+}
+
+/// A value: a string, NIL, or an atom, which is none by the RFC, and what a Cyrus frontend makes of a short string.
+fn value<'a>(args: &mut Cursor<'a>) -> Result<Option<Cow<'a, [u8]>>, ParseError> {
+    let mut ahead = *args;
+    let string = ahead.nstring8();
+    if string.is_err() && args.peek().is_some_and(|byte| !b"\"{~".contains(&byte)) {
+        return Ok(Some(Cow::Borrowed(args.atom()?)));
+    }
+    *args = ahead;
+    string
 }
 
 #[cfg(test)]
@@ -309,6 +337,12 @@ mod tests {
         let read = get(" (DEPTH infinity MAXSIZE 7) {5}\r\nINBOX /private").unwrap();
         assert_eq!((read.depth, read.size_max), (Depth::Infinity, Some(7)));
 
+        let read = GetMetadata::in_list(b"(DEPTH 1) (/shared/comment \"/private/x\")").unwrap();
+        assert_eq!((read.depth, read.entries.len()), (Depth::One, 2));
+        let read = GetMetadata::in_list(b"(/shared/comment)").unwrap();
+        assert_eq!((read.depth, read.entries.len()), (Depth::Zero, 1));
+        assert!(GetMetadata::in_list(b"(DEPTH 1)").is_err());
+
         let read = set(" INBOX (/private/comment {33}\r\nMy new comment across\r\ntwo lines.)");
         let value = &read.unwrap().values[0].1;
         let lines = &b"My new comment across\r\ntwo lines."[..];
@@ -320,6 +354,9 @@ mod tests {
         let read = set(" \"\" (/shared/comment ~{3}\r\na\0b /shared/x \"\")").unwrap();
         assert_eq!(read.values[0].1.as_deref(), Some(&b"a\0b"[..]));
         assert_eq!(read.values[1].1.as_deref(), Some(&b""[..]));
+        let read = set(" \"INBOX\" (/private/comment hello /shared/x nilly)").unwrap();
+        assert_eq!(read.values[0].1.as_deref(), Some(&b"hello"[..]));
+        assert_eq!(read.values[1].1.as_deref(), Some(&b"nilly"[..]));
     }
 
     #[test]
@@ -349,7 +386,9 @@ mod tests {
             " x",
             " x ()",
             " x (/shared/a)",
-            " x (/shared/a x)",
+            " x (/shared/a x",
+            " x (/shared/a x y)",
+            " x (/shared/a ~x)",
             " x (/shared \"x\")",
             " x (/shared/vendor/a \"x\")",
             " x (/shared/a \"x\"",

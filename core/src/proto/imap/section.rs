@@ -68,6 +68,8 @@ impl Section {
         };
         let section = match word.to_ascii_uppercase().as_slice() {
             b"RFC822" => whole(SectionForm::Rfc822, SectionText::All, false),
+            // No RFC has it; a Cyrus frontend copies from one backend to another by it.
+            b"RFC822.PEEK" => whole(SectionForm::Rfc822, SectionText::All, true),
             b"RFC822.HEADER" => whole(SectionForm::Rfc822Header, SectionText::Header, true),
             b"RFC822.TEXT" => whole(SectionForm::Rfc822Text, SectionText::Text, false),
             b"BODY" if cursor.peek() == Some(b'[') => Self::body(cursor, false)?,

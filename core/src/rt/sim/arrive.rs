@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::{
     super::Address,
-    faults::Fault,
+    faults::{Fault, Faults},
     stream::{End, Kind, Socket},
     world::{Event, State},
 };
@@ -47,11 +47,45 @@ impl State {
     /// Sends something from `from` to `to`, behind what was sent before.
     pub(super) fn send(&mut self, from: i32, to: i32, segment: Segment) {
         let mut at = self.now + self.delay();
+        let until = match &segment {
+            Segment::Hello(address) => self.cuts.get(address).copied(),
+            _ => self.cut_until(from),
+        };
+        at = at.max(until.unwrap_or_default());
         if let Some(end) = self.end(from) {
             at = at.max(end.last_arrival);
             end.last_arrival = at;
         }
         self.schedule(at, Event::Arrive(to, segment));
+    }
+
+    /// Until when a connection's link is cut.
+    pub(super) fn cut_until(&mut self, fd: i32) -> Option<Duration> {
+        if self.cuts.is_empty() {
+            return None;
+        }
+        let socket = self.sockets.get_mut(&fd)?;
+        let local = socket.local.clone();
+        let remote = socket.end().and_then(|end| end.remote.clone());
+        let ends = local.iter().chain(&remote);
+        ends.filter_map(|end| self.cuts.get(end)).max().copied()
+    }
+
+    /// Nothing gets to or from this address for a while.
+    pub(super) fn cut(&mut self, address: &Address, time: Duration) {
+        let until = self.now + time;
+        self.note("cut", until.as_secs(), 0);
+        let cut = self.cuts.entry(address.clone()).or_default();
+        *cut = until.max(*cut);
+    }
+
+    /// Other faults from now on; what fate has in store for connections doesn't come.
+    pub(super) fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
+        self.events
+            .retain(|_, event| !matches!(event, Event::Fate(..)));
+        let ends = self.sockets.values_mut().filter_map(Socket::end);
+        ends.for_each(|end| end.fate = None);
     }
 
     /// What is sent has arrived at `fd`.

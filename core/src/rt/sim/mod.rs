@@ -17,6 +17,7 @@ mod arrive;
 mod faults;
 mod pipe;
 mod poll;
+mod process;
 mod schedule;
 mod socket;
 mod stream;
@@ -25,9 +26,13 @@ mod world;
 
 use std::{collections::BTreeMap, time::Duration};
 
-pub use self::faults::{Fault, Faults};
+use self::world::State;
+pub use self::{
+    faults::{Fault, Faults},
+    process::Process,
+};
 pub(super) use self::{pipe::SimPipe, poll::SimRing, socket::SimSocket, world::JobQueue};
-use super::{Stream, inbox::Kept, shard::Entered};
+use super::{Address, Stream, inbox::Kept, shard::Entered};
 
 /// What a run is given.
 #[derive(Clone, Debug)]
@@ -97,6 +102,22 @@ impl World {
         with(|world| world.harms)
     }
 
+    /// A process to be, of which there is nothing yet.
+    #[must_use]
+    pub fn process(self) -> Process {
+        Process::new()
+    }
+
+    /// Nothing gets to or from who listens at this address for a while: it arrives afterwards, as by a link that was cut.
+    pub fn cut(self, address: &Address, time: Duration) {
+        with(|world| world.cut(address, time));
+    }
+
+    /// What goes wrong by itself from now on; what fate had in store for connections until then doesn't come.
+    pub fn set_faults(self, faults: Faults) {
+        with(|world| world.set_faults(faults));
+    }
+
     /// Virtual time since the beginning.
     #[must_use]
     pub fn elapsed(self) -> Duration {
@@ -119,7 +140,7 @@ pub(super) fn is_on() -> bool {
 }
 
 /// Does something with the world that this thread is.
-fn with<T>(f: impl FnOnce(&mut world::State) -> T) -> T {
+fn with<T>(f: impl FnOnce(&mut State) -> T) -> T {
     world::with(f).expect("a simulated thing is used on the thread of its own world")
 }
 
@@ -140,7 +161,7 @@ pub(super) fn polled(slot: u32) {
 
 /// A shard that is to be part of the world.
 pub(super) fn add(entered: Entered, ended: Ended) {
-    with(|world| world.newcomers.push((entered, ended)));
+    with(|world| world.newcomers.push((entered, world.process, ended)));
 }
 
 /// The number of a shard that has ended stays with its world to the world's end: wakers that are

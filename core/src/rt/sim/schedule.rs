@@ -9,6 +9,7 @@ use super::{
         shard::{Entered, Shard},
     },
     Outcome, Settings, World,
+    process::{self, Process},
     world::{self, Ended, Event, State},
 };
 
@@ -17,11 +18,12 @@ const TURNS_MAX: u64 = 5_000_000;
 /// What a turn takes, at most.
 const TURN_MICROS_MAX: u64 = 30;
 
-struct Runner {
+pub(super) struct Runner {
     number: usize,
     entered: Entered,
+    pub(super) process: Process,
     /// None: the world's own shard.
-    ended: Option<Ended>,
+    pub(super) ended: Option<Ended>,
 }
 
 /// Set when it is dropped: also where main panics.
@@ -52,12 +54,14 @@ where
     let mut runners = vec![Runner {
         number: 0,
         entered,
+        process: Process::WORLD,
         ended: None,
     }];
     let mut started = 1;
     let mut turns = 0;
     while !done.get() {
         adopt(&mut runners, &mut started);
+        process::slay(&mut runners);
         fire_events();
         bury(&mut runners);
         if !turn(&runners, settings.within) {
@@ -74,10 +78,11 @@ where
 }
 
 fn adopt(runners: &mut Vec<Runner>, started: &mut usize) {
-    for (entered, ended) in super::with(|world| std::mem::take(&mut world.newcomers)) {
+    for (entered, process, ended) in super::with(|world| std::mem::take(&mut world.newcomers)) {
         runners.push(Runner {
             number: *started,
             entered,
+            process,
             ended: Some(ended),
         });
         *started += 1;
@@ -90,11 +95,12 @@ fn fire_events() {
             Event::Arrive(fd, segment) => super::with(|world| world.arrive(fd, segment)),
             Event::Fate(fd, fault) => super::with(|world| world.strike(fd, fault)),
             Event::Job(pool, job) => {
-                super::with(|world| {
-                    world.jobs[pool as usize] -= 1;
+                let process = super::with(|world| {
+                    world.pools[pool as usize].queued -= 1;
                     world.note("job", pool.into(), 0);
+                    world.pools[pool as usize].process
                 });
-                job();
+                process.within(job);
             }
         }
     }
@@ -140,7 +146,8 @@ fn turn(runners: &[Runner], within: Duration) -> bool {
         world.shard = runners[index].number;
         index
     });
-    let turned = runners[chosen].entered.turn();
+    let runner = &runners[chosen];
+    let turned = runner.process.within(|| runner.entered.turn());
     super::with(|world| {
         if let Err(error) = turned {
             world.fail(format!("a ring failed: {error}"));

@@ -300,6 +300,7 @@ impl State {
 
     fn say_goodbye(&mut self, other: i32, last: std::time::Duration, reset: bool, shut: bool) {
         let at = (self.now + self.delay()).max(last);
+        let at = at.max(self.cut_until(other).unwrap_or_default());
         let segment = match (reset, shut) {
             (true, _) => Segment::Reset,
             (false, false) => Segment::Fin,

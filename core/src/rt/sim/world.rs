@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     super::{
-        Instant,
+        Address, Instant,
         clock::{self, SystemTime},
         inbox::Kept,
         shard::Entered,
@@ -21,6 +21,7 @@ use super::{
     arrive::Segment,
     faults::{ALWAYS, Fault, Faults},
     poll::Polls,
+    process::{Post, Process},
     stream::Socket,
     trace::Trace,
 };
@@ -42,6 +43,12 @@ pub(super) enum Event {
     Job(u32, Box<dyn FnOnce() + Send>),
 }
 
+/// What a pool has to do.
+pub(super) struct Jobs {
+    pub(super) queued: usize,
+    pub(super) process: Process,
+}
+
 pub(super) struct State {
     pub(super) rng: fastrand::Rng,
     /// Virtual time since the beginning.
@@ -59,9 +66,14 @@ pub(super) struct State {
     pub(super) sockets_made: i32,
     pub(super) polls: Polls,
     pub(super) pipes: usize,
-    /// Jobs that each pool has queued.
-    pub(super) jobs: Vec<usize>,
-    pub(super) newcomers: Vec<(Entered, Ended)>,
+    pub(super) pools: Vec<Jobs>,
+    pub(super) newcomers: Vec<(Entered, Process, Ended)>,
+    /// Who runs, or is being started; how many there are beside the world; and who is to die.
+    pub(super) process: Process,
+    pub(super) processes: u32,
+    pub(super) killed: Vec<(Process, Post)>,
+    /// Until when nothing gets to or from these.
+    pub(super) cuts: BTreeMap<Address, Duration>,
     /// The shard whose turn it is.
     pub(super) shard: usize,
     /// Dropped last.
@@ -98,8 +110,12 @@ pub(super) fn begin(settings: &Settings) {
         sockets_made: 0,
         polls: Polls::default(),
         pipes: 0,
-        jobs: Vec::new(),
+        pools: Vec::new(),
         newcomers: Vec::new(),
+        process: Process::WORLD,
+        processes: 0,
+        killed: Vec::new(),
+        cuts: BTreeMap::new(),
         shard: 0,
         kept: Vec::new(),
     };
@@ -195,25 +211,26 @@ pub(in super::super) struct JobQueue {
 impl JobQueue {
     pub(in super::super) fn new(jobs_max: usize) -> Self {
         super::with(|world| {
-            world.jobs.push(0);
-            let number = u32::try_from(world.jobs.len() - 1).expect("invariant: pools are few");
+            let process = world.process;
+            world.pools.push(Jobs { queued: 0, process });
+            let number = u32::try_from(world.pools.len() - 1).expect("invariant: pools are few");
             Self { number, jobs_max }
         })
     }
 
     pub(in super::super) fn len(&self) -> usize {
-        super::with(|world| world.jobs[self.number as usize])
+        super::with(|world| world.pools[self.number as usize].queued)
     }
 
     /// Queues a job. False: as many wait as may.
     pub(in super::super) fn push(&self, job: Box<dyn FnOnce() + Send>) -> bool {
         super::with(|world| {
-            let full = world.jobs[self.number as usize] >= self.jobs_max;
+            let full = world.pools[self.number as usize].queued >= self.jobs_max;
             if full || world.strikes(Fault::JobRefused) {
                 world.harms += 1;
                 return false;
             }
-            world.jobs[self.number as usize] += 1;
+            world.pools[self.number as usize].queued += 1;
             let micros = if world.strikes(Fault::JobSlow) {
                 world.rng.u64(100_000..3_000_000)
             } else {

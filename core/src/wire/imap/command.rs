@@ -52,7 +52,7 @@ pub enum CommandEvent {
         /// Bytes to take.
         len: usize,
     },
-    /// `buf[..len]` is an APPEND or REPLACE up to and with the line that announces a message, which isn't
+    /// `buf[..len]` is an APPEND, LOCALAPPEND or REPLACE up to and with the line that announces a message, which isn't
     /// gathered. Take `len` bytes, let the literal pass and call [`CommandFramer::resume`], or call
     /// [`CommandFramer::refuse`].
     Stream {
@@ -127,7 +127,7 @@ pub struct CommandFramer {
     expect: Expect,
     /// Where the current line starts in the buffer; what is before it is gathered.
     start: usize,
-    /// The command is an APPEND or REPLACE.
+    /// The command is an APPEND, LOCALAPPEND or REPLACE.
     append: bool,
     /// A message of this command has gone by.
     resumed: bool,
@@ -237,13 +237,14 @@ impl CommandFramer {
         let Some(literal) = line.literal else {
             return Some(self.complete(len));
         };
-        let mut mailbox = false;
-        if self.start == 0 && !self.resumed {
-            let arguments = streamed_arguments(&buf[..line.marker]);
-            self.append = arguments.is_some();
-            mailbox = arguments.is_some_and(|bytes| bytes.iter().all(|byte| *byte == b' '));
+        let mut is_name = false;
+        if !self.resumed {
+            // What has been gathered is a name's literal or two, so this is short.
+            let streamed = streamed_arguments(&buf[..self.start + line.marker]);
+            self.append = streamed.is_some();
+            is_name = streamed.is_some_and(|(arguments, names)| whole(arguments) < names);
         }
-        if self.append && !mailbox {
+        if self.append && !is_name {
             let marker = self.start + line.marker;
             self.line_starts_at(0);
             self.expect = Expect::Verdict(literal);
@@ -371,9 +372,9 @@ fn is_tag_char(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"(){%*\"\\+".contains(&byte)
 }
 
-/// What follows `tag SP "APPEND"`, or `tag SP ["UID" SP] "REPLACE" SP sequence-set`, in a command's
-/// first line.
-fn streamed_arguments(text: &[u8]) -> Option<&[u8]> {
+/// What follows `tag SP "APPEND"`, `tag SP "LOCALAPPEND"`, or `tag SP ["UID" SP] "REPLACE" SP sequence-set`, and how many
+/// names stand before the message there: the mailbox', and in LOCALAPPEND (Cyrus) that of the mailbox which relative URLs mean.
+fn streamed_arguments(text: &[u8]) -> Option<(&[u8], usize)> {
     let tag = memchr::memchr(b' ', text)?;
     let text = &text[tag + 1..];
     let after = |text: &'_ [u8], name: &[u8]| {
@@ -381,12 +382,53 @@ fn streamed_arguments(text: &[u8]) -> Option<&[u8]> {
         (starts && text.get(name.len()) == Some(&b' ')).then_some(name.len())
     };
     if let Some(end) = after(text, b"APPEND") {
-        return Some(&text[end..]);
+        return Some((&text[end..], 1));
+    }
+    if let Some(end) = after(text, b"LOCALAPPEND") {
+        return Some((&text[end..], 2));
     }
     let text = after(text, b"UID").map_or(text, |end| &text[end + 1..]);
     let text = &text[after(text, b"REPLACE")? + 1..];
     let number = memchr::memchr(b' ', text)?;
-    Some(&text[number..])
+    Some((&text[number..], 1))
+}
+
+/// How many arguments there are whole: literals, quoted strings, and what else stands between spaces.
+fn whole(mut text: &[u8]) -> usize {
+    let mut count = 0;
+    loop {
+        let spaces = text.iter().take_while(|byte| **byte == b' ').count();
+        text = &text[spaces..];
+        let len = match text.first() {
+            None => return count,
+            Some(b'"') => quoted(text),
+            Some(b'{') => literal(text).unwrap_or(text.len()),
+            Some(_) => memchr::memchr(b' ', text).unwrap_or(text.len()),
+        };
+        text = text.get(len..).unwrap_or_default();
+        count += 1;
+    }
+}
+
+/// The length of a quoted string with its quotes; of all there is, where it has no end.
+fn quoted(text: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+/// The length of a literal with its marker.
+fn literal(text: &[u8]) -> Option<usize> {
+    let end = memchr::memchr(b'\n', text)? + 1;
+    let digits = text[1..].iter().take_while(|byte| byte.is_ascii_digit());
+    let size = std::str::from_utf8(&text[1..1 + digits.count()]).ok()?;
+    end.checked_add(size.parse().ok()?)
 }
 
 #[cfg(test)]

@@ -118,6 +118,35 @@ fn an_appends_mailbox_is_gathered() {
 }
 
 #[test]
+fn a_local_append_is_streamed_behind_two_names() {
+    for head in [
+        "a Localappend {5+}\r\nINBOX \"\" {3+}\r\n",
+        "a LOCALAPPEND x \"\" (\\Seen) {3+}\r\n",
+        "a LOCALAPPEND \"x \\\" y\" z () {3+}\r\n",
+        "a LOCALAPPEND {5+}\r\nx\r\n z {5+}\r\n\"y\r\nz (\\Seen) {3+}\r\n",
+        "a LOCALAPPEND x {0+}\r\n {3+}\r\n",
+        // None of these is well-formed: the message passes, and the command is refused.
+        "a LOCALAPPEND \"x y {3+}\r\n",
+        "a LOCALAPPEND x \"y {3+}\r\n",
+    ] {
+        let seen = commands(format!("{head}abc\r\nb NOOP\r\n"));
+        let unended = head.starts_with("a LOCALAPPEND \"x y {");
+        if unended {
+            assert_eq!(seen.last(), Some(&complete("b NOOP\r\n")));
+            continue;
+        }
+        assert_eq!(seen[0], stream(head, 3, true), "{head}");
+        assert_eq!(seen[2], complete("\r\n"));
+    }
+    let waits = "a LOCALAPPEND {1}\r\nx {1}\r\ny {3+}\r\n";
+    let seen = commands(format!("{waits}abc\r\n"));
+    assert_eq!(
+        seen[..3],
+        [Seen::Continue, Seen::Continue, stream(waits, 3, true)]
+    );
+}
+
+#[test]
 fn a_replace_is_streamed_behind_its_numbers() {
     for head in [
         "a REPLACE 4 x",
@@ -181,7 +210,7 @@ fn other_verbs_with_append_in_them_are_gathered() {
         "APPENDX",
         "XAPPEND",
         "UID APPEND",
-        "LOCALAPPEND",
+        "LOCALAPPENDX",
         "REPLACES 1",
         "UID UID REPLACE 1",
         "REPLACE",
