@@ -130,7 +130,12 @@ impl Coordinator {
     }
 
     /// All steps but the first.
-    async fn steps(&self, kind: Kind, make: &Make, looked: Looked) -> Result<Vec<Outcome>, Stopped> {
+    async fn steps(
+        &self,
+        kind: Kind,
+        make: &Make,
+        looked: Looked,
+    ) -> Result<Vec<Outcome>, Stopped> {
         let (orders, effects) = (looked.orders, Arc::new(looked.effects));
         let gone = self.before(kind, &effects).await?;
         let outcomes = match self.commit(make, orders, &effects).await {

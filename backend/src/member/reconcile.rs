@@ -2,7 +2,7 @@
 //! again.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::ops::Bound;
 use std::rc::Rc;
@@ -68,7 +68,7 @@ impl Pending {
     }
 
     pub(super) fn all(&self) -> BTreeSet<Name> {
-        self.names.borrow().clone()
+        self.names.borrow().keys().cloned().collect()
     }
 
     /// The next behind `last`, or the first, when there is one; it stays.

@@ -198,7 +198,9 @@ impl Work {
         let waiting = means.coordinator.pending.all();
         let plan = move |_: &Store| {
             let mut plan = Plan::new(&here, &held, &own);
-            plan.leave(|name| waiting.contains(name) || claims.iter().any(|claim| claim.covers(name)));
+            plan.leave(|name| {
+                waiting.contains(name) || claims.iter().any(|claim| claim.covers(name))
+            });
             Ok(plan)
         };
         means.on_disk(plan).await
