@@ -51,7 +51,8 @@ impl ResyncTask {
 
     pub(crate) async fn run(mut self) {
         let (mut compared, mut not_before, mut due) = (0, rt::now(), None);
-        let mut had_failed = false;
+        // As far as anybody knows the process before this one has died.
+        let mut had_failed = true;
         loop {
             match self.next(compared, not_before, due).await {
                 Next::Ended => return,
@@ -63,7 +64,7 @@ impl ResyncTask {
                 }
             }
             not_before = rt::now() + PAUSE;
-            // What was sent before it failed may reach the master behind a comparison that then succeeds: so one more.
+            // What was sent before may reach the master behind a comparison that then succeeds: so one more.
             let again = self.work.has_failed() || had_failed;
             had_failed = self.work.has_failed();
             due = self.due(again);
