@@ -38,6 +38,8 @@ class Step:
     reply: tuple
     nth: int = 1
     both: bool = False  # backend1 dies with the master
+    # the same where the master has read what was sent together in two pieces, and so committed it in two
+    in_pieces: dict = field(default_factory=dict)
 
     @property
     def victim(self):
@@ -108,11 +110,11 @@ CREATE_DEEP = Operation(
     "create deep", "CREATE {INBOX}.a.b.c", {"": 2}, {"": ("",), "a": (), "a.b": (), "a.b.c": ()}, (
         Step("backend.create.reserved", in_both(DEEP, RESERVED, NOTHING), START_TAKES_OUT, UNDONE, (NO,)),
         Step("backend.create.committed", in_both(DEEP, RESERVED, THERE), START_ACTIVATES, DONE, (NO,)),
-        Step("master.reserve.asked", at(a=(RESERVED, NOTHING), a__b=(NOTHING, NOTHING), a__b__c=(NOTHING, NOTHING)), SETTLES_OUT,
-             UNDONE, (NO,), nth=2),
+        Step("master.reserve.asked", in_both(DEEP, NOTHING, NOTHING), SETTLES_OUT, UNDONE, (NO,), nth=2,
+             in_pieces=at(a=(RESERVED, NOTHING), a__b=(NOTHING, NOTHING), a__b__c=(NOTHING, NOTHING))),
         Step("master.reserve.committed", in_both(DEEP, RESERVED, NOTHING), SETTLES_OUT, UNDONE, (NO,), nth=3),
-        Step("master.activate.asked", at(a=(ACTIVE, THERE), a__b=(RESERVED, THERE), a__b__c=(RESERVED, THERE)), SETTLES_IN, DONE,
-             (OK, NO), nth=2),
+        Step("master.activate.asked", in_both(DEEP, RESERVED, THERE), SETTLES_IN, DONE, (OK, NO), nth=2,
+             in_pieces=at(a=(ACTIVE, THERE), a__b=(RESERVED, THERE), a__b__c=(RESERVED, THERE))),
         Step("master.activate.committed", in_both(DEEP, ACTIVE, THERE), NO_NEED, DONE, (OK, NO), nth=3),
     ))
 
@@ -133,8 +135,8 @@ DELETE_USER = Operation(
         Step("backend.delete.begun", in_both(USER, ACTIVE, THERE), NO_NEED, UNDONE, (SILENCE,)),
         Step("backend.delete.deleted", in_both(USER, NOTHING, THERE), START_PUSHES, UNDONE, (SILENCE,)),
         Step("backend.delete.committed", in_both(USER, NOTHING, NOTHING), NO_NEED, DONE, (SILENCE,)),
-        Step("master.delete.asked", {"": (NOTHING, THERE), "one": (ACTIVE, THERE), "two": (ACTIVE, THERE)}, SETTLES_IN, UNDONE, (NO,),
-             nth=2),
+        Step("master.delete.asked", in_both(USER, ACTIVE, THERE), SETTLES_IN, UNDONE, (NO,), nth=2,
+             in_pieces={"": (NOTHING, THERE), "one": (ACTIVE, THERE), "two": (ACTIVE, THERE)}),
         Step("master.delete.committed", in_both(USER, NOTHING, THERE), SETTLES_IN, UNDONE, (NO,), nth=3),
     ), ways=("backend",), by_admin=True)
 
@@ -150,8 +152,11 @@ RENAME = Operation(
         Step("master.activate.asked", at(old=(ACTIVE, THERE), new=(RESERVED, NOTHING)), SETTLES_OUT, UNDONE, (NO,)),
         Step("master.activate.committed", at(old=(ACTIVE, THERE), new=(ACTIVE, NOTHING)), SETTLES_OUT, UNDONE, (NO,)),
         Step("master.deactivate.asked", at(old=(ACTIVE, NOTHING), new=(ACTIVE, THERE)), SETTLES_OUT, DONE, (OK,)),
-        Step("master.deactivate.committed", at(old=(RESERVED, NOTHING), new=(ACTIVE, THERE)), SETTLES_OUT, DONE, (OK,)),
-        Step("master.delete.asked", at(old=(RESERVED, NOTHING), new=(ACTIVE, THERE)), SETTLES_OUT, DONE, (OK,)),
+        # DEACTIVATE and DELETE come together
+        Step("master.deactivate.committed", at(old=(NOTHING, NOTHING), new=(ACTIVE, THERE)), SETTLES_OUT, DONE, (OK,),
+             in_pieces=at(old=(RESERVED, NOTHING), new=(ACTIVE, THERE))),
+        Step("master.delete.asked", at(old=(ACTIVE, NOTHING), new=(ACTIVE, THERE)), SETTLES_OUT, DONE, (OK,),
+             in_pieces=at(old=(RESERVED, NOTHING), new=(ACTIVE, THERE))),
         Step("master.delete.committed", at(old=(NOTHING, NOTHING), new=(ACTIVE, THERE)), NO_NEED, DONE, (OK,)),
         *frontend("frontend.rename.forwarded", "frontend.rename.answered"),
     ), short=True)
@@ -168,8 +173,8 @@ RENAME_TREE = Operation(
         Step("backend.rename.activated", tree((ACTIVE, THERE), (ACTIVE, NOTHING)), START_TAKES_OUT, UNDONE, (NO,)),
         Step("backend.rename.committed", tree((ACTIVE, NOTHING), (ACTIVE, THERE)), START_TAKES_OUT, DONE, (NO,)),
         Step("master.reserve.committed", tree((ACTIVE, THERE), (RESERVED, NOTHING)), SETTLES_OUT, UNDONE, (NO,), nth=2),
-        Step("master.activate.asked", tree((ACTIVE, THERE), (ACTIVE, NOTHING), new_x=(RESERVED, NOTHING)), SETTLES_OUT, UNDONE, (NO,),
-             nth=2),
+        Step("master.activate.asked", tree((ACTIVE, THERE), (RESERVED, NOTHING)), SETTLES_OUT, UNDONE, (NO,), nth=2,
+             in_pieces=tree((ACTIVE, THERE), (ACTIVE, NOTHING), new_x=(RESERVED, NOTHING))),
         Step("master.delete.committed", tree((NOTHING, NOTHING), (ACTIVE, THERE)), NO_NEED, DONE, (OK,), nth=2),
     ))
 

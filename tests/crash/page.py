@@ -17,6 +17,7 @@ none at two backends; every acknowledged message is in the one mailbox in which 
 tagged reply at most, and OK only where the operation is done; the operation, done again, is OK, or NO because it has been done.
 
 "Leaves" is what the master / the backend has of each name. "Ends" is what the operation comes to when all run again.
+What is sent together is committed together; where the master reads it in two pieces, in two ("sent in pieces").
 "Told" is what a client may have been told whose own server lives: `nothing` where the frontend dies, and for a client of the backend
 where that dies.
 
@@ -73,10 +74,14 @@ def left(step):
     """Names of which both have the same are one entry; a tree is told by its top."""
     if not step.leaves:
         return "the backend goes on"
+    return said(step.leaves) + (f" (sent in pieces: {said(step.in_pieces)})" if step.in_pieces else "")
+
+
+def said(leaves):
     by_state = {}
-    for box, state in step.leaves.items():
+    for box, state in leaves.items():
         boxes = by_state.setdefault(state, [])
-        if not (box.count(".") and box.split(".")[0] in boxes and len(step.leaves) > 6):
+        if not (box.count(".") and box.split(".")[0] in boxes and len(leaves) > 6):
             boxes.append(box or "INBOX")
     return "; ".join(f"{', '.join(boxes)}: {master} / {backend}" for (master, backend), boxes in by_state.items())
 
