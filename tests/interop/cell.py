@@ -25,6 +25,7 @@ class Cell:
         self.open = []
         self.admins = {}
         self.ours = {}
+        self.closed = False
         self.murder = Murder("--lmtp", nodes="")
         try:
             proxied = "proxy_admins = true" if frontend == "cyrus" else ""
@@ -33,7 +34,10 @@ class Cell:
                     self.ours[node] = Node(self.murder, node, self.passwd(), proxied)
             for nodes in ORDER:
                 self.start(*nodes)
-        except BaseException:
+        except BaseException as error:
+            for file, _ in self.logs():  # they go with the cell
+                if file.exists():
+                    error.add_note(f"--- {file.parent.name}/{file.name}\n{file.read_text(errors='replace')[-4000:]}")
             self.close()
             raise
 
@@ -55,6 +59,7 @@ class Cell:
     # ------------------------------------------------------------- nodes
 
     def start(self, *nodes):
+        assert not self.closed, "the run has ended"  # a signal ends it in the middle of a test
         cyrus = [node for node in nodes if node not in self.ours]
         if cyrus:
             self.murder.run("up", "--nodes", ",".join(cyrus))
@@ -72,7 +77,7 @@ class Cell:
     def running(self):
         """After a failed test: everything runs again, so that the next has its chance."""
         self.forget_admins()
-        for nodes in ORDER:
+        for nodes in ORDER if not self.closed else ():
             self.start(*[node for node in nodes if not self.alive(node)])
 
     def alive(self, node):
@@ -97,6 +102,7 @@ class Cell:
                     self.ours[node].stop()
 
     def close(self):
+        self.closed = True
         for server in self.ours.values():
             server.kill()
         self.murder.close()

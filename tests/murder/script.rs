@@ -348,7 +348,7 @@ async fn list(client: &mut Client) -> Result<(), Gone> {
         let name = external(&mailbox.names[0]);
         let ends = format!(" {name}\r\n");
         let listed = lines.iter().any(|line| line.ends_with(&ends));
-        if listed != !mailbox.gone {
+        if listed == mailbox.gone {
             client.site.fail(format!(
                 "client {}: LIST shows {name}: {listed}",
                 client.number

@@ -115,7 +115,7 @@ fn busy(site: &Site) -> Vec<String> {
         });
         let open = |name: &str| ["sessions_open", "upstream_open"].contains(&name);
         for sample in samples.into_iter().flatten() {
-            if open(&sample.name) && sample.value > 0 {
+            if open(sample.name) && sample.value > 0 {
                 busy.push(format!("{which:?}: {} {}", sample.value, sample.name));
             }
         }
@@ -156,14 +156,11 @@ pub(crate) async fn through_frontends(site: &Rc<Site>) {
 /// What is in the stores, when nobody has them any more.
 pub(crate) fn stores(site: &Site) {
     let mut found: BTreeMap<String, Vec<Vec<u64>>> = BTreeMap::new();
-    for number in 0..BACKENDS.len() {
+    for (number, server) in BACKENDS.iter().enumerate() {
         let directory = site.directory(Which::Backend(number));
         let (_writer, store, opened) = Store::open(&store_settings(&directory)).unwrap();
         if opened.crashed || !opened.missing.is_empty() {
-            site.fail(format!(
-                "{}: the store wasn't closed: {opened:?}",
-                BACKENDS[number]
-            ));
+            site.fail(format!("{}: the store wasn't closed: {opened:?}", server));
         }
         store
             .each_mailbox(|mailbox| {

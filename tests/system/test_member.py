@@ -220,6 +220,7 @@ def test_member_a_master_that_does_not_answer(world):
             session.finish(tag).no("UNAVAILABLE")
         assert time.monotonic() - begin < 25
         assert mailboxes(admin, "*") == {"gone", "old", "shared"}
+        assert site.backend.stat("mupdate_member_away") == 1 and site.backend.stat("mupdate_member_unsettled") > 0
         site.line.free()
         site.settled("new", False)
         site.settled("young", False)
@@ -228,6 +229,9 @@ def test_member_a_master_that_does_not_answer(world):
         poll("the ACL to be as it was", 15, lambda: site.is_active("shared", acl))
         for session, command in zip(sessions, commands):
             session.command(command).ok()
+        poll("nothing to be left to settle", 15, lambda: site.backend.stat("mupdate_member_unsettled") == 0)
+        assert site.backend.stat("mupdate_member_away") == 0
+        assert site.backend.stat("mupdate_member_changes_refused_total") == 4 < site.backend.stat("mupdate_member_changes_total")
 
 
 @ours

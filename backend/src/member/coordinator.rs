@@ -15,6 +15,7 @@ use ravenry_core::rt::{self, Either, Pool};
 use ravenry_mupdate::{Client, Held};
 
 use super::claims::Claims;
+use super::counters::Counters;
 use super::master::Master;
 use super::notes::Notes;
 use super::reconcile::Pending;
@@ -53,16 +54,19 @@ pub struct MemberParts {
 pub fn member(parts: MemberParts) -> (Member, MemberTask) {
     let (send, messages) = channel::channel(MESSAGES_MAX);
     let (resync, asked) = resync::way();
+    let counters = Counters::default();
     let capability = format!("MUPDATE=mupdate://{}/", parts.master);
     let member = Member {
         way: Way::Joined(send),
         capability: Some(Arc::from(capability)),
         resync: Some(resync),
+        counters: Some(counters.clone()),
     };
     let task = MemberTask {
         parts,
         messages,
         asked,
+        counters,
     };
     (member, task)
 }
@@ -72,6 +76,7 @@ pub struct MemberTask {
     parts: MemberParts,
     messages: Receiver<Message>,
     asked: resync::Asked,
+    counters: Counters,
 }
 
 impl MemberTask {
@@ -79,7 +84,7 @@ impl MemberTask {
     pub async fn run(mut self, client: Client) {
         let (every, master) = (self.parts.compare_every, self.parts.master.clone());
         let kept = resync::path(&self.parts.state_dir);
-        let coordinator = Rc::new(Coordinator::new(self.parts, client));
+        let coordinator = Rc::new(Coordinator::new(self.parts, client, self.counters));
         coordinator.take_up_notes().await;
         rt::spawn(Rc::clone(&coordinator).reconcile());
         let means = Means {
@@ -104,6 +109,7 @@ pub(crate) struct Coordinator {
     pub(super) claims: Rc<Claims>,
     /// Names that are to be settled.
     pub(super) pending: Pending,
+    pub(super) counters: Counters,
     /// What the next start has to settle, should this process die.
     pub(super) notes: Notes,
     disk: Pool,
@@ -111,13 +117,14 @@ pub(crate) struct Coordinator {
 }
 
 impl Coordinator {
-    fn new(parts: MemberParts, client: Client) -> Self {
+    fn new(parts: MemberParts, client: Client, counters: Counters) -> Self {
         Self {
             store: parts.store,
             orders: parts.orders,
-            master: Master::new(client, parts.servername),
+            master: Master::new(client, parts.servername, counters.clone()),
             claims: Rc::default(),
-            pending: Pending::default(),
+            pending: Pending::new(counters.clone()),
+            counters,
             notes: Notes::new(&parts.state_dir),
             disk: parts.disk,
             under_way: Cell::new(0),
@@ -132,7 +139,11 @@ impl Coordinator {
             Message::Change(_, _, tell) if crowded => tell(Err(many())),
             Message::Elsewhere(_, tell) if crowded => tell(Err(many())),
             Message::Change(kind, make, tell) => {
-                rt::spawn(async move { tell(place.0.carry_out(kind, &make).await) });
+                rt::spawn(async move {
+                    let carried = place.0.carry_out(kind, &make).await;
+                    place.0.counters.change(carried.is_err());
+                    tell(carried);
+                });
             }
             Message::Elsewhere(names, tell) => {
                 rt::spawn(async move { tell(place.0.elsewhere(&names).await) });

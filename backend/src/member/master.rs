@@ -1,10 +1,9 @@
 //! The master, as operations ask it: in pieces of bounded size, and the log says once that it is away.
 
-use std::cell::Cell;
-
 use ravenry_core::mailboxes::{Location, Name};
 use ravenry_mupdate::{Answer, Ask, Client, Held, Unanswered};
 
+use super::counters::Counters;
 use super::settle::is_at;
 use crate::store::Refused;
 
@@ -37,13 +36,16 @@ impl From<Trouble> for Refused {
 pub(super) struct Master {
     pub(super) client: Client,
     pub(super) own: String,
-    away: Cell<bool>,
+    counters: Counters,
 }
 
 impl Master {
-    pub(super) fn new(client: Client, own: String) -> Self {
-        let away = Cell::new(false);
-        Self { client, own, away }
+    pub(super) fn new(client: Client, own: String, counters: Counters) -> Self {
+        Self {
+            client,
+            own,
+            counters,
+        }
     }
 
     /// Where a mailbox in this partition is.
@@ -78,7 +80,7 @@ impl Master {
                 return Err(self.missed(trouble, answers.is_empty()));
             }
         }
-        if !answers.is_empty() && self.away.replace(false) {
+        if !answers.is_empty() && self.counters.away(false) {
             tracing::info!("the MUPDATE master answers again");
         }
         Ok(answers)
@@ -94,7 +96,7 @@ impl Master {
     /// `nothing_done`: no command before it has been answered.
     fn missed(&self, trouble: Trouble, nothing_done: bool) -> Trouble {
         let (Trouble::Unreachable(why) | Trouble::Unknown(why) | Trouble::Refused(why)) = &trouble;
-        if !self.away.replace(true) {
+        if !self.counters.away(true) {
             tracing::warn!(
                 "the MUPDATE master doesn't answer: until it does no mailbox can be made, renamed or deleted, and no ACL \
                  changed: {why}"

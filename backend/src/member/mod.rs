@@ -10,6 +10,7 @@
 
 mod claims;
 mod coordinator;
+mod counters;
 mod effects;
 mod master;
 mod notes;
@@ -26,6 +27,7 @@ use ravenry_core::rt::channel::{self, SendError};
 use ravenry_mupdate::Held;
 
 pub use self::coordinator::{MemberParts, MemberTask, member};
+use self::counters::Counters;
 pub(crate) use self::effects::Facts;
 use self::resync::Resync;
 use crate::committer::{Answer, Orders};
@@ -66,6 +68,7 @@ pub struct Member {
     capability: Option<Arc<str>>,
     /// The comparison with the master.
     resync: Option<Resync>,
+    counters: Option<Counters>,
 }
 
 #[derive(Clone)]
@@ -82,6 +85,7 @@ impl Member {
             way: Way::Alone(orders),
             capability: None,
             resync: None,
+            counters: None,
         }
     }
 
@@ -90,13 +94,13 @@ impl Member {
         self.resync.as_ref()
     }
 
-    /// What comparisons have done.
+    /// What changes and comparisons have come to; alone, nothing.
     #[must_use]
     pub fn samples(&self) -> Vec<Sample> {
-        self.resync
-            .as_ref()
-            .map(Resync::samples)
-            .unwrap_or_default()
+        let mut samples = Vec::new();
+        samples.extend(self.counters.iter().flat_map(Counters::samples));
+        samples.extend(self.resync.iter().flat_map(Resync::samples));
+        samples
     }
 
     /// The capability that says which master this backend has.

@@ -15,6 +15,7 @@ use ravenry_mupdate::Ask;
 
 use super::claims::Claim;
 use super::coordinator::Coordinator;
+use super::counters::Counters;
 use super::effects::{Facts, Present};
 use super::settle::{Action, decide};
 use crate::store::Refused;
@@ -37,6 +38,7 @@ pub(super) struct Pending {
     names: RefCell<BTreeMap<Name, Look>>,
     /// Those to be looked at once more, and when.
     again: RefCell<VecDeque<(Instant, Name)>>,
+    counters: Counters,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -47,6 +49,13 @@ enum Look {
 }
 
 impl Pending {
+    pub(super) fn new(counters: Counters) -> Self {
+        Self {
+            counters,
+            ..Self::default()
+        }
+    }
+
     fn add(&self, names: Vec<Name>) {
         let mut all = self.names.borrow_mut();
         for name in names {
@@ -58,6 +67,7 @@ impl Pending {
             }
             all.insert(name, Look::First);
         }
+        self.counters.unsettled(all.len());
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
         }
@@ -105,7 +115,9 @@ impl Pending {
 
     /// A name is settled; after its first time it is looked at once more in a while.
     fn settled(&self, name: Name, in_a_while: Duration) {
-        let look = self.names.borrow_mut().remove(&name);
+        let mut names = self.names.borrow_mut();
+        let look = names.remove(&name);
+        self.counters.unsettled(names.len());
         let mut again = self.again.borrow_mut();
         if look == Some(Look::First) && again.len() < PENDING_MAX {
             again.push_back((rt::now() + in_a_while, name));

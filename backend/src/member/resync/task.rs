@@ -14,7 +14,7 @@ use super::{Means, Question, Wanted};
 
 /// Between two comparisons that nobody asked for, however often the connection breaks.
 const PAUSE: Duration = Duration::from_secs(3);
-/// Until the next attempt, where it isn't the connection that failed.
+/// Until the next attempt after one that came to no end, and then until one more.
 const AGAIN: Duration = Duration::from_secs(60);
 /// Questions that wait until what is under way has ended.
 const LATER_MAX: usize = 16;
@@ -51,6 +51,8 @@ impl ResyncTask {
 
     pub(crate) async fn run(mut self) {
         let (mut compared, mut not_before, mut due) = (0, rt::now(), None);
+        // As far as anybody knows the process before this one has died.
+        let mut had_failed = true;
         loop {
             match self.next(compared, not_before, due).await {
                 Next::Ended => return,
@@ -62,13 +64,16 @@ impl ResyncTask {
                 }
             }
             not_before = rt::now() + PAUSE;
-            due = self.due();
+            // What was sent before may reach the master behind a comparison that then succeeds: so one more.
+            let again = self.work.has_failed() || had_failed;
+            had_failed = self.work.has_failed();
+            due = self.due(again);
         }
     }
 
     /// When there is the next comparison, if nothing happens before.
-    fn due(&self) -> Option<Instant> {
-        let wait = match (self.work.has_failed(), self.every.is_zero()) {
+    fn due(&self, again: bool) -> Option<Instant> {
+        let wait = match (again, self.every.is_zero()) {
             (true, true) => AGAIN,
             (true, false) => AGAIN.min(self.every),
             (false, true) => return None,

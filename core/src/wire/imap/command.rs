@@ -129,6 +129,8 @@ pub struct CommandFramer {
     start: usize,
     /// The command is an APPEND, LOCALAPPEND or REPLACE.
     append: bool,
+    /// How many of its names have come as literals.
+    names: usize,
     /// A message of this command has gone by.
     resumed: bool,
     /// How much of a bad command has been dropped.
@@ -145,6 +147,7 @@ impl CommandFramer {
             expect: Expect::Line,
             start: 0,
             append: false,
+            names: 0,
             resumed: false,
             discarded: 0,
         }
@@ -242,7 +245,9 @@ impl CommandFramer {
             // What has been gathered is a name's literal or two, so this is short.
             let streamed = streamed_arguments(&buf[..self.start + line.marker]);
             self.append = streamed.is_some();
-            is_name = streamed.is_some_and(|(arguments, names)| whole(arguments) < names);
+            is_name = streamed
+                .is_some_and(|(arguments, names)| self.names < names && whole(arguments) < names);
+            self.names += usize::from(is_name);
         }
         if self.append && !is_name {
             let marker = self.start + line.marker;
@@ -279,6 +284,7 @@ impl CommandFramer {
     fn reset(&mut self) {
         self.line_starts_at(0);
         self.append = false;
+        self.names = 0;
         self.resumed = false;
         self.discarded = 0;
     }

@@ -398,7 +398,7 @@ fn any_command() -> impl Strategy<Value = (Vec<u8>, usize)> {
 /// Bytes that are often almost a command.
 fn any_input() -> impl Strategy<Value = Vec<u8>> {
     let token = prop_oneof![
-        4 => "[a-c]{1,3} (NOOP|APPEND|append x|STATUS)".prop_map(String::into_bytes),
+        4 => "[a-c]{1,3} (NOOP|APPEND|append x|LOCALAPPEND|localappend x|STATUS)".prop_map(String::into_bytes),
         4 => "~?\\{[0-9]{1,3}\\+?\\}".prop_map(String::into_bytes),
         6 => Just(b"\r\n".to_vec()),
         1 => Just(b"{99999999999999999999}".to_vec()),
