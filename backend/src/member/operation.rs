@@ -258,10 +258,6 @@ impl Coordinator {
                 asks.push(self.activate(effect, facts));
             }
         }
-        #[cfg(bug_21)] // A mailbox' old name is forgotten while it still has it.
-        if kind == Kind::Rename {
-            asks.extend(gone.iter().flat_map(|held| self.forget(held)));
-        }
         if kind == Kind::Delete {
             asks.extend(gone.iter().flat_map(|held| self.forget(held)));
         }

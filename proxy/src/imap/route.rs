@@ -97,7 +97,6 @@ impl Session {
         if let Place::At(server) = self.place_now(name)? {
             return Ok(Place::At(server));
         }
-        #[cfg(not(bug_20))] // Else what another frontend's client has just made doesn't exist.
         self.barrier().await?;
         self.place_now(name)
     }
