@@ -5,7 +5,6 @@ use std::io;
 
 use ravenry_core::mailboxes::ListError;
 use ravenry_core::proto::sasl::SaslError;
-use ravenry_core::rt;
 
 use crate::status::AwayReason;
 
@@ -39,20 +38,6 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// What comes of a TLS handshake that has so much time.
-    pub(crate) fn of_handshake(shaken: Result<io::Result<()>, rt::Elapsed>) -> Result<(), Self> {
-        match shaken {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                Err(Self::Tls(error.to_string()))
-            }
-            Ok(Err(error)) => Err(Self::Broken(error)),
-            Err(_elapsed) => Err(Self::Silent {
-                awaited: "the TLS handshake",
-            }),
-        }
-    }
-
     pub(crate) fn reason(&self) -> AwayReason {
         match self {
             Self::Connect(_) => AwayReason::Unreachable,

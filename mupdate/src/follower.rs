@@ -6,28 +6,24 @@
 //! requests are taken.
 
 use std::convert::Infallible;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use ravenry_core::config::Endpoint;
 use ravenry_core::mailboxes::{ListReader, ListWriter, Made, Removed, SyncToken};
 use ravenry_core::proto::mupdate::Place;
-use ravenry_core::rt::{self, Either, Instant, Pool, channel};
-use ravenry_core::tls::{Connector, Leg};
+use ravenry_core::rt::{self, Either, Instant, channel};
+use ravenry_core::tls::Leg;
 
-use crate::backoff::Backoff;
 use crate::barrier::{self, Barrier, BarrierError, Reply, Request, told};
 use crate::batch::BatchLimits;
 use crate::config::FollowerConfig;
 use crate::fault::Fault;
 use crate::machine::{Answer, Machine, Settings, Step};
 use crate::status::{AwayReason, FollowerState, Published};
+use crate::way::Way;
 
-/// What is read at once.
-const READ_BYTES_MAX: usize = 64 * 1024;
 /// Changes in one transaction: some milliseconds of the mupdate core.
 const BATCH_COUNT_MAX: usize = 1000;
 /// … and their bytes, for lists with very long ACLs.
@@ -42,12 +38,7 @@ const REQUESTS_AT_ONCE_MAX: usize = 4096;
 
 /// The follower; [`Follower::run`] it on the mupdate core.
 pub struct Follower {
-    server: Endpoint,
-    authname: String,
-    resolver: Pool,
-    tls: Option<Connector>,
-    connect_within: Duration,
-    answer_within: Duration,
+    way: Way,
     writer: ListWriter,
     reader: ListReader,
     machine: Machine<Reply>,
@@ -62,14 +53,10 @@ pub struct Follower {
     /// Keeps the channel of requests open when no shard has a handle.
     handle: Barrier,
     published: Arc<Published>,
-    backoff: Backoff,
     /// When the present stream began.
     synced_at: Option<Instant>,
     /// When the last one ended.
     away_since: Instant,
-    buffer: Box<[u8]>,
-    /// What the last attempt failed of: told loudly once, not at every attempt.
-    told: Option<AwayReason>,
 }
 
 /// A follower that writes what the master says through `writer`, and the handle by which shards
@@ -95,12 +82,7 @@ pub fn follower(
         barriers_max: BARRIERS_MAX,
     };
     let follower = Follower {
-        server: config.server,
-        authname: config.authname,
-        resolver: config.resolver,
-        tls: config.tls,
-        connect_within: config.connect_within,
-        answer_within: config.answer_within,
+        way: Way::new(&config, "no MUPDATE master"),
         writer,
         reader,
         machine: Machine::new(settings, hello, sequence, rt::now()),
@@ -112,11 +94,8 @@ pub fn follower(
         at_end: AtEnd(Some(Arc::clone(&published))),
         handle: handle.clone(),
         published,
-        backoff: Backoff::new(config.backoff_min, config.backoff_max),
         synced_at: None,
         away_since: rt::now(),
-        buffer: vec![0; READ_BYTES_MAX].into_boxed_slice(),
-        told: None,
     };
     (follower, handle)
 }
@@ -182,7 +161,6 @@ impl Follower {
                 Ok(never) => match never {},
             };
             let wait = self.broken(&fault);
-            self.tell(&fault, wait);
             self.meanwhile(rt::sleep(wait)).await;
             self.published.reconnects.fetch_add(1, Relaxed);
         }
@@ -191,31 +169,22 @@ impl Follower {
     /// A connection is over, or there was none: how long until the next attempt.
     fn broken(&mut self, fault: &Fault) -> Duration {
         self.machine.disconnected();
-        if let Some(synced_at) = self.synced_at.take() {
+        let stood = self.synced_at.take().map(|since| rt::now() - since);
+        if stood.is_some() {
             self.away_since = rt::now();
-            self.backoff.after_stream(rt::now() - synced_at);
         }
         self.published
             .set_state(FollowerState::Away(fault.reason()));
-        if fault.lasts() {
-            self.backoff.be_slow();
-        }
         if fault.lasts() || rt::now() >= self.away_since + HOPE {
             self.machine.give_up();
         }
-        self.backoff.after_failure(rt::random::u64())
+        self.way.failed(fault, stood)
     }
 
     /// One connection, from connect to its end.
     async fn converse(&mut self) -> Result<Infallible, Fault> {
-        let (server, resolver) = (self.server.clone(), self.resolver.clone());
-        let within = self.connect_within;
-        let connecting = async move { server.connect(&resolver, within).await };
-        let stream = self.meanwhile(connecting).await.map_err(Fault::Connect)?;
-        let mut stream = Leg::plain(stream);
-        if self.tls.as_ref().is_some_and(Connector::is_implicit) {
-            self.handshake(&mut stream).await?;
-        }
+        let connecting = self.way.connect();
+        let mut stream = self.meanwhile(connecting).await?;
         let mut sync = Some(self.writer.begin_sync().map_err(Fault::List)?);
         let about = self.reader.about().map_err(Fault::List)?;
         let known = Place {
@@ -231,7 +200,8 @@ impl Follower {
             self.send(&stream).await?;
             match step {
                 Step::StartTls => {
-                    self.handshake(&mut stream).await?;
+                    let shaking = self.way.handshake(&mut stream);
+                    self.meanwhile(shaking).await?;
                     self.machine.secured(rt::now());
                 }
                 Step::Apply => self.apply(sync.as_mut())?,
@@ -248,33 +218,25 @@ impl Follower {
         }
     }
 
-    async fn handshake(&mut self, stream: &mut Leg) -> Result<(), Fault> {
-        let (tls, name) = (self.tls.clone(), self.server.host());
-        let tls = tls.expect("invariant: only a follower with TLS shakes hands");
-        let shaking = rt::timeout(self.connect_within, tls.connect(stream, &name));
-        Fault::of_handshake(self.meanwhile(shaking).await)
-    }
-
     /// Reads what is there; with nothing there, commits what waits to be. False: nothing to do.
     fn read(&mut self, stream: &Leg, sync: Option<&mut SyncToken>) -> Result<bool, Fault> {
-        match stream.try_read(&mut self.buffer) {
-            Ok(0) => {
+        match self.way.read(stream)? {
+            Some([]) => {
                 self.apply(sync)?;
                 Err(Fault::Closed)
             }
-            Ok(len) => {
-                self.machine.receive(&self.buffer[..len]);
+            Some(bytes) => {
+                self.machine.receive(bytes);
                 self.published.contact(rt::wall_clock());
                 Ok(true)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            None => {
                 let apply = self.machine.should_apply();
                 if apply {
                     self.apply(sync)?;
                 }
                 Ok(apply)
             }
-            Err(error) => Err(Fault::Broken(error)),
         }
     }
 
@@ -309,7 +271,7 @@ impl Follower {
         }
         self.machine.synced(sequence, rt::now());
         self.synced_at = Some(rt::now());
-        self.told = None;
+        self.way.is_up();
         self.published.resyncs.fetch_add(1, Relaxed);
         self.publish_list(sequence)?;
         let names = self.published.names.load(Relaxed);
@@ -344,28 +306,16 @@ impl Follower {
         self.dropped = tell.try_send(made).is_err();
     }
 
-    /// Sends what the machine has to say. A command is a few bytes: where they don't fit, the
-    /// master has not read for a long time.
+    /// Sends what the machine has to say.
     async fn send(&mut self, stream: &Leg) -> Result<(), Fault> {
         if let Some(state) = self.machine.state() {
             self.published.set_state(state);
         }
-        let mut output = std::mem::take(self.machine.output());
-        if output.is_empty() {
-            return Ok(());
-        }
         let (noops, shared) = self.machine.counts();
         self.published.noops.store(noops, Relaxed);
         self.published.barriers_shared.store(shared, Relaxed);
-        let sent = rt::timeout(self.answer_within, stream.write_all(&output)).await;
-        output.fill(0); // It may have held the password.
-        match sent {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Fault::Broken(error)),
-            Err(_elapsed) => Err(Fault::Silent {
-                awaited: "room for a command",
-            }),
-        }
+        let output = std::mem::take(self.machine.output());
+        self.way.send(stream, output).await
     }
 
     fn deliver(&mut self) {
@@ -434,22 +384,6 @@ impl Follower {
             // None cannot be: this follower holds a sender itself.
             Some(Request::Watch(_)) | None => {}
         }
-    }
-
-    /// Logs why there is no connection: in full when the reason is new, for those who look
-    /// closely when it is not.
-    fn tell(&mut self, fault: &Fault, wait: Duration) {
-        let reason = Some(fault.reason());
-        let advice = fault.advice();
-        let (server, account) = (&self.server, &self.authname);
-        if self.told == reason {
-            tracing::debug!(%server, retry_in = ?wait, "still no MUPDATE master: {fault}");
-        } else if fault.lasts() {
-            tracing::error!(%server, account, advice, "no MUPDATE master: {fault}");
-        } else {
-            tracing::warn!(%server, advice, retry_in = ?wait, "no MUPDATE master: {fault}");
-        }
-        self.told = reason;
     }
 }
 

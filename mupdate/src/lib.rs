@@ -27,6 +27,7 @@ mod machine;
 mod master;
 mod server;
 mod status;
+mod way;
 
 pub use barrier::{Barrier, BarrierError};
 pub use client::{Answer, Ask, Client, ClientTask, Held, Outcome, Unanswered, client};

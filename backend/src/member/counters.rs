@@ -25,9 +25,9 @@ impl Counters {
         self.0.refused.fetch_add(refused.into(), Relaxed);
     }
 
-    /// Whether the master answers; gives what was known before.
-    pub(super) fn away(&self, away: bool) -> bool {
-        self.0.away.swap(away.into(), Relaxed) == 1
+    /// Whether the master answers.
+    pub(super) fn away(&self, away: bool) {
+        self.0.away.store(away.into(), Relaxed);
     }
 
     /// So many names wait to be settled.

@@ -1,4 +1,4 @@
-//! The master, as operations ask it: in pieces of bounded size, and the log says once that it is away.
+//! The master, as operations ask it: in pieces of bounded size, so that who asks for little comes in between.
 
 use ravenry_core::mailboxes::{Location, Name};
 use ravenry_mupdate::{Answer, Ask, Client, Held, Unanswered};
@@ -80,8 +80,8 @@ impl Master {
                 return Err(self.missed(trouble, answers.is_empty()));
             }
         }
-        if !answers.is_empty() && self.counters.away(false) {
-            tracing::info!("the MUPDATE master answers again");
+        if !answers.is_empty() {
+            self.counters.away(false);
         }
         Ok(answers)
     }
@@ -95,13 +95,8 @@ impl Master {
 
     /// `nothing_done`: no command before it has been answered.
     fn missed(&self, trouble: Trouble, nothing_done: bool) -> Trouble {
-        let (Trouble::Unreachable(why) | Trouble::Unknown(why) | Trouble::Refused(why)) = &trouble;
-        if !self.counters.away(true) {
-            tracing::warn!(
-                "the MUPDATE master doesn't answer: until it does no mailbox can be made, renamed or deleted, and no ACL \
-                 changed: {why}"
-            );
-        }
+        // The client's task has the log say it, once.
+        self.counters.away(true);
         match trouble {
             Trouble::Unreachable(why) if !nothing_done => Trouble::Unknown(why),
             trouble => trouble,

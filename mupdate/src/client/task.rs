@@ -6,26 +6,21 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ravenry_core::config::Endpoint;
-use ravenry_core::rt::{self, Either, Instant, Pool, channel};
-use ravenry_core::tls::{Connector, Leg};
+use ravenry_core::rt::{self, Either, Instant, channel};
+use ravenry_core::tls::Leg;
 
 use super::conversation::{Conversation, Step};
 use super::{Client, REQUESTS_MAX, Reply, Request};
-use crate::backoff::Backoff;
 use crate::config::FollowerConfig;
 use crate::fault::Fault;
-use crate::status::AwayReason;
+use crate::way::Way;
 
-/// What is read at once.
-const READ_BYTES_MAX: usize = 16 * 1024;
 /// How long after a connection's end asks wait for the next one: a master that is started anew is back by then.
 const HOPE: Duration = Duration::from_secs(1);
 /// So long after an attempt that failed nobody sets off another.
@@ -37,24 +32,15 @@ const REQUESTS_AT_ONCE_MAX: usize = 256;
 
 /// The task that keeps the connection; run it on the mupdate core.
 pub struct ClientTask {
-    server: Endpoint,
-    authname: String,
-    resolver: Pool,
-    tls: Option<Connector>,
-    connect_within: Duration,
-    answer_within: Duration,
+    way: Way,
     conversation: Conversation<Reply>,
     requests: channel::Receiver<Request>,
     connections: Arc<AtomicU64>,
     waiting: Vec<(u64, channel::OneSender<u64>)>,
-    backoff: Backoff,
     /// When the last connection ended.
     away_since: Instant,
     /// When this one came up.
     up_since: Option<Instant>,
-    buffer: Box<[u8]>,
-    /// What the last attempt failed of: told loudly once, not at every attempt.
-    told: Option<AwayReason>,
     in_use: Rc<Use>,
 }
 
@@ -70,20 +56,12 @@ pub fn client(config: FollowerConfig) -> (Client, ClientTask) {
     let waits = (config.answer_within, config.noop_every);
     let task = ClientTask {
         conversation: Conversation::new(config.hello(), waits, rt::now()),
-        server: config.server,
-        authname: config.authname,
-        resolver: config.resolver,
-        tls: config.tls,
-        connect_within: config.connect_within,
-        answer_within: config.answer_within,
+        way: Way::new(&config, "no mailbox can be made, renamed or deleted"),
         requests: taken,
         connections,
         waiting: Vec::new(),
-        backoff: Backoff::new(config.backoff_min, config.backoff_max),
         away_since: rt::now(),
         up_since: None,
-        buffer: vec![0; READ_BYTES_MAX].into_boxed_slice(),
-        told: None,
         in_use: Rc::new(Use {
             waiting: Cell::new(0),
             last: Cell::new(rt::now()),
@@ -128,20 +106,15 @@ impl ClientTask {
     fn broken(&mut self, fault: &Fault) -> Duration {
         let why = fault.to_string();
         self.conversation.disconnected(&why);
-        if let Some(up_since) = self.up_since.take() {
+        let stood = self.up_since.take().map(|since| rt::now() - since);
+        if stood.is_some() {
             self.away_since = rt::now();
-            self.backoff.after_stream(rt::now() - up_since);
-        }
-        if fault.lasts() {
-            self.backoff.be_slow();
         }
         if fault.lasts() || rt::now() >= self.away_since + HOPE {
             self.conversation.give_up(&why);
         }
         self.deliver();
-        let wait = self.backoff.after_failure(rt::random::u64());
-        self.tell(fault, wait);
-        wait
+        self.way.failed(fault, stood)
     }
 
     /// Until the next attempt: whoever asks is refused for [`PAUSE`], and then sets it off.
@@ -169,24 +142,18 @@ impl ClientTask {
 
     /// One connection, from connect to its end.
     async fn converse(&mut self) -> Result<Infallible, Fault> {
-        let (server, resolver) = (self.server.clone(), self.resolver.clone());
-        let within = self.connect_within;
-        let stream = self
-            .meanwhile(async move { server.connect(&resolver, within).await })
-            .await
-            .map_err(Fault::Connect)?;
-        let mut stream = Leg::plain(stream);
-        if self.tls.as_ref().is_some_and(Connector::is_implicit) {
-            self.handshake(&mut stream).await?;
-        }
+        let connecting = self.way.connect();
+        let mut stream = self.meanwhile(connecting).await?;
         self.conversation.connected(rt::now());
         loop {
             let step = self.conversation.next(rt::now())?;
             self.welcome();
             self.deliver();
-            self.send(&stream).await?;
+            let output = std::mem::take(self.conversation.output());
+            self.way.send(&stream, output).await?;
             if step == Step::StartTls {
-                self.handshake(&mut stream).await?;
+                let shaking = self.way.handshake(&mut stream);
+                self.meanwhile(shaking).await?;
                 self.conversation.secured(rt::now());
             } else if !self.read(&stream)? {
                 self.wait(&stream).await?;
@@ -200,9 +167,9 @@ impl ClientTask {
             return;
         }
         self.up_since = Some(rt::now());
-        self.told = None;
+        self.way.is_up();
         let count = self.connections.fetch_add(1, Ordering::AcqRel) + 1;
-        tracing::info!(server = %self.server, "changes of mailboxes can be made: the MUPDATE master is there");
+        tracing::info!("mailboxes can be made, renamed and deleted: the MUPDATE master is there");
         for (after, reply) in std::mem::take(&mut self.waiting) {
             self.tell_connected(after, reply, count);
         }
@@ -218,39 +185,15 @@ impl ClientTask {
         }
     }
 
-    async fn handshake(&mut self, stream: &mut Leg) -> Result<(), Fault> {
-        let (tls, name) = (self.tls.clone(), self.server.host());
-        let tls = tls.expect("invariant: only a client with TLS shakes hands");
-        let shaking = rt::timeout(self.connect_within, tls.connect(stream, &name));
-        Fault::of_handshake(self.meanwhile(shaking).await)
-    }
-
     /// Reads what is there; false: nothing.
     fn read(&mut self, stream: &Leg) -> Result<bool, Fault> {
-        match stream.try_read(&mut self.buffer) {
-            Ok(0) => Err(Fault::Closed),
-            Ok(len) => {
-                self.conversation.receive(&self.buffer[..len]);
+        match self.way.read(stream)? {
+            None => Ok(false),
+            Some([]) => Err(Fault::Closed),
+            Some(bytes) => {
+                self.conversation.receive(bytes);
                 Ok(true)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(Fault::Broken(error)),
-        }
-    }
-
-    async fn send(&mut self, stream: &Leg) -> Result<(), Fault> {
-        let mut output = std::mem::take(self.conversation.output());
-        if output.is_empty() {
-            return Ok(());
-        }
-        let sent = rt::timeout(self.answer_within, stream.write_all(&output)).await;
-        output.fill(0); // It may have held the password.
-        match sent {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Fault::Broken(error)),
-            Err(_elapsed) => Err(Fault::Silent {
-                awaited: "room for a command",
-            }),
         }
     }
 
@@ -318,20 +261,5 @@ impl ClientTask {
             // Whoever asked may have gone.
             let _ = reply.send(outcomes);
         }
-    }
-
-    /// Logs why there is no connection: in full when the reason is new, for those who look closely when it is not.
-    fn tell(&mut self, fault: &Fault, wait: Duration) {
-        let reason = Some(fault.reason());
-        let advice = fault.advice();
-        let (server, account) = (&self.server, &self.authname);
-        if self.told == reason {
-            tracing::debug!(%server, retry_in = ?wait, "still no MUPDATE master for changes: {fault}");
-        } else if fault.lasts() {
-            tracing::error!(%server, account, advice, "no mailbox can be made, renamed or deleted: {fault}");
-        } else {
-            tracing::warn!(%server, advice, retry_in = ?wait, "no mailbox can be made, renamed or deleted: {fault}");
-        }
-        self.told = reason;
     }
 }
