@@ -5,6 +5,7 @@ reset; or it adds words of its own. Also here: what a frontend has open, and how
 """
 
 import asyncio
+import errno
 import socket
 import struct
 import threading
@@ -57,7 +58,16 @@ class Crooked:
 
     def listen(self):
         async def go():
-            self.server = await asyncio.start_server(self.serve, *self.address, backlog=512)
+            until = time.monotonic() + 5
+            while True:
+                try:
+                    self.server = await asyncio.start_server(self.serve, *self.address, backlog=512)
+                    return
+                except OSError as error:
+                    # A process that is only just being started has the last listener there until its own program begins.
+                    if error.errno != errno.EADDRINUSE or time.monotonic() > until:
+                        raise
+                await asyncio.sleep(0.02)
         self.do(go())
 
     def refuse(self):
