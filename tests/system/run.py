@@ -64,22 +64,28 @@ def run_test(world, name, test, report):
 
 
 def work(todo, frontend, report, worlds):
-    """One job: a world, tests until none is left, and the end of the world as a test of its own."""
-    start = time.monotonic()
+    """One job: tests until none is left, in one world after the other, for each has only so many addresses."""
+    number = 1
+    while live(todo, frontend, report, worlds, f"{threading.current_thread().name}_{number}"):
+        number += 1
+
+
+def live(todo, frontend, report, worlds, name):
+    """A world, its tests, and its end as a test of its own; true: there are more tests."""
+    start, more = time.monotonic(), True
     try:
         world = World(frontend)
         worlds.append(world)
     except Exception as error:
-        report.failure("world_comes_up", time.monotonic() - start, error, [])
-        return
+        report.failure(f"world_comes_up_{name}", time.monotonic() - start, error, [])
+        return False
     try:
-        while True:
-            name, test = todo.get_nowait()
-            run_test(world, name, test, report)
+        while not world.is_full():
+            run_test(world, *todo.get_nowait(), report)
     except queue.Empty:
-        pass
+        more = False
     start, logs = time.monotonic(), logs_of(world)
-    name = f"frontend_is_well_at_the_end_{threading.current_thread().name}"
+    name = f"frontend_is_well_at_the_end_{name}"
     try:
         world.finish()
     except Exception as error:
@@ -90,6 +96,7 @@ def work(todo, frontend, report, worlds):
     finally:
         worlds.remove(world)
         world.close()
+    return more
 
 
 def main():
@@ -97,7 +104,7 @@ def main():
     usage.add_argument("--only", action="append", metavar="TEXT", help="tests whose name has TEXT in it (repeatable)")
     usage.add_argument("--list", action="store_true", help="name the tests and run none")
     usage.add_argument("--jobs", type=int, default=2, metavar="N", help="worlds side by side (default 2)")
-    usage.add_argument("--limit", type=float, default=900, metavar="SECONDS", help="for all of it (default 900)")
+    usage.add_argument("--limit", type=float, default=1800, metavar="SECONDS", help="for all of it (default 1800)")
     usage.add_argument("--frontend", choices=["ravenry", "cyrus"], default="ravenry")
     usage.add_argument("--logs", type=Path, default=ROOT / "target/system-tests", metavar="DIR")
     options = usage.parse_args()

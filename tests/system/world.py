@@ -16,6 +16,8 @@ HASHED = [
     "sha:{SHA512-CRYPT}$6$ravenrysalt$GpFQ/1D1phiwWPdypRKUXmfCGTi08P0qJ4boI1LAyqTMT1gXLISPE/ePDHuIwC8W9Yytdi51Hjr55JiCpZq8q1",
 ]
 RIGHTS = "lrswipkxtecd"
+# 127.x.y.N of the servers that tests start; behind them come those that forwarders have
+FIRST, LAST, A_TESTS = 43, 199, 40
 
 
 class World:
@@ -23,7 +25,7 @@ class World:
         self.murder = Murder()
         self.users = iter(USERS)
         self.boxes = 0
-        self.beside = 43
+        self.beside = FIRST
         self.open = []
         self.extra = []
         self.admins = {}
@@ -36,6 +38,17 @@ class World:
             except BaseException:
                 self.murder.run("down")
                 raise
+
+    def is_full(self):
+        """There may be too few addresses left for one more test."""
+        return self.beside > LAST - A_TESTS
+
+    def started(self, server, start):
+        """Keeps a server that has taken the next address."""
+        assert self.beside <= LAST, "a test has taken more addresses than there are"
+        self.beside += 1
+        self.extra.append(server)
+        return server.start() if start else server
 
     def passwd(self):
         return [f"{name}:{{PLAIN}}{name}pw" for name in ["cyrus", *USERS]] + HASHED
@@ -145,24 +158,15 @@ class World:
 
     def another(self, users=None, **options):
         """One more of our frontends, at an address of its own, not started yet."""
-        frontend = Frontend(self.murder, users or self.passwd(), self.beside, **options)
-        self.beside += 1
-        self.extra.append(frontend)
-        return frontend
+        return self.started(Frontend(self.murder, users or self.passwd(), self.beside, **options), False)
 
     def mupdate_server(self, start=True, **options):
         """A MUPDATE server of ours, at an address of its own."""
-        server = MupdateServer(self.murder.net, self.murder.directory, self.beside, **options)
-        self.beside += 1
-        self.extra.append(server)
-        return server.start() if start else server
+        return self.started(MupdateServer(self.murder.net, self.murder.directory, self.beside, **options), start)
 
     def a_backend(self, start=True, **options):
         """A backend of ours, alone, at an address of its own."""
-        server = BackendServer(self.murder.net, self.murder.directory, self.beside, **options)
-        self.beside += 1
-        self.extra.append(server)
-        return server.start() if start else server
+        return self.started(BackendServer(self.murder.net, self.murder.directory, self.beside, **options), start)
 
     def at(self, server, user=None):
         """A session at a server that was started for the test, logged in where a user is given."""
