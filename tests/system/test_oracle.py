@@ -9,10 +9,19 @@ from oracle_differences import DIFFERENCES
 from oracle_scripts import SCRIPTS
 
 PAGE = ROOT / "docs/protocols/against-cyrus.md"
+CUT_OFF = b"cannot connect to mupdate server"
 
 
 def play(world, script):
-    compare(world, SCRIPTS[script], DIFFERENCES.get(script, []))
+    log = world.murder.syslog()
+    start = log.stat().st_size if log.exists() else 0
+    try:
+        compare(world, SCRIPTS[script], DIFFERENCES.get(script, []))
+    except AssertionError:
+        # A Cyrus backend that doesn't get through to Cyrus' master for 10 s has refused a command of the script to one side.
+        if CUT_OFF not in log.read_bytes()[start:]:
+            raise
+        compare(world, SCRIPTS[script], DIFFERENCES.get(script, []))
 
 
 def test_oracle_session(world):
